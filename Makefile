@@ -1,0 +1,25 @@
+# The same as the scripts, for those who have make. A fresh machine needs only scripts/demo and scripts/test.
+.PHONY: check test demo lint console bench soak
+check: test
+
+test:
+	scripts/test
+
+demo:
+	scripts/demo
+
+lint:
+	scripts/setup test
+	scripts/lint
+
+console:
+	scripts/setup test
+	scripts/console-check
+
+bench:
+	scripts/setup test
+	.venv/bin/python -m tests.bench.bench_switchboard
+
+soak:
+	scripts/setup test
+	.venv/bin/python -m tests.bench.soak

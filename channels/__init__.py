@@ -1,0 +1,1 @@
+"""Who may talk: pure, sans-I/O, time as an input."""

@@ -1,0 +1,224 @@
+"""What the operator wants: immutable pydantic models of the one YAML file. Unknown keys are refused."""
+
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
+
+
+def _no_boolean(value: object) -> object:
+    """YAML reads yes, no, on and off as booleans, and pydantic would read those as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; YAML reads yes, no, on and off as {value}")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_boolean)]
+Float = Annotated[float, BeforeValidator(_no_boolean)]
+
+
+class Model(BaseModel):
+    """Base of every section: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TlsFiles(Model):
+    """A certificate chain and its key, PEM."""
+
+    cert: Path
+    key: Path
+
+
+class ServerConfig(Model):
+    """Where to listen (port 0 = any free one); tls ``auto`` makes a local CA, ``off`` is for loopback or a proxy."""
+
+    host: str = "127.0.0.1"
+    port: Int = Field(default=8443, ge=0, le=65535)
+    tls: Literal["auto", "off"] | TlsFiles = "off"
+    public_url: str | None = None
+
+
+class WebrtcConfig(Model):
+    """``udp_port`` 0 = any; ``public_ip`` is announced beside the local ones; ``interfaces`` empty = all."""
+
+    udp_port: Int = Field(default=0, ge=0, le=65535)
+    public_ip: IPv4Address | IPv6Address | None = None
+    interfaces: tuple[str, ...] = ()
+    ice_servers: tuple[str, ...] = ()
+    turn: str | None = None
+    include_loopback: bool = True
+    slots: Int = Field(default=6, ge=1, le=16)
+
+
+class StorageConfig(Model):
+    """``url`` is an SQLAlchemy asyncio URL; None is an SQLite file in the data folder."""
+
+    url: str | None = None
+
+
+class RecordingConfig(Model):
+    """Where recordings go and how long they stay."""
+
+    folder: Path = Path("recordings")
+    retention_days: Int = Field(default=90, ge=1)
+
+
+class GateConfig(Model):
+    """Receive gate of a leg; None = the default for legs with or without COS (``codecs.gate.GateSettings``)."""
+
+    expression: str | None = None
+    pre_roll_ms: Int | None = Field(default=None, ge=0, le=500)
+    hang_ms: Int | None = Field(default=None, ge=0, le=3000)
+    open_delay_ms: Int | None = Field(default=None, ge=0, le=1000)
+    tail_cut_ms: Int | None = Field(default=None, ge=0, le=500)
+    squelch_open_dbfs: Float = Field(default=-40.0, ge=-90, le=0)
+    squelch_close_dbfs: Float = Field(default=-46.0, ge=-90, le=0)
+    start_delay_ms: Int = Field(default=250, ge=0, le=3000)
+    stuck_s: Float = Field(default=180.0, gt=0)
+
+
+class SerialKeyer(Model):
+    """PTT on a serial control line. ``port`` is a device or any pyserial URL (``rfc2217://host:port``)."""
+
+    kind: Literal["serial"]
+    port: str
+    line: Literal["rts", "dtr"] = "rts"
+    is_active_low: bool = False
+    cos_line: Literal["cts", "dcd", "dsr"] | None = None
+    is_cos_active_low: bool = False
+
+
+class VoxKeyer(Model):
+    """The radio keys itself when it hears audio."""
+
+    kind: Literal["vox"]
+
+
+class NoKeyer(Model):
+    """Receive only: never transmits."""
+
+    kind: Literal["none"]
+
+
+class SimKeyer(Model):
+    """A simulated leg's line: a file holding ``1`` or ``0`` that stays as it was left, as a CM108 pin does."""
+
+    kind: Literal["sim"]
+    file: Path | None = None
+
+
+KeyerConfig = Annotated[SerialKeyer | VoxKeyer | NoKeyer | SimKeyer, Field(discriminator="kind")]
+
+
+class SoundCard(Model):
+    """PortAudio devices by (part of) their name: one name for both directions, or one each."""
+
+    kind: Literal["soundcard"]
+    device: str | None = None
+    capture: str | None = None
+    playout: str | None = None
+    latency_ms: Int = Field(default=40, ge=5, le=500)
+
+
+class SimUtterance(Model):
+    """Something a simulated radio says: a WAV file, or synthetic voice-like sound when no file is named."""
+
+    at_s: Float = Field(ge=0)
+    file: Path | None = None
+    seconds: Float = Field(default=3.0, gt=0, le=60)
+
+
+class SimCard(Model):
+    """A simulated radio.
+
+    Attributes:
+        utterances: what it says and when, in seconds after the start.
+        repeat_s: the timetable begins again every so many seconds; None = once.
+        record: a WAV file (48 kHz mono) of what the radio was given while keyed; None = nothing is kept.
+        control: path of a Unix datagram socket that takes ``say <file>`` and ``cos 0|1``; None = none.
+        noise_dbfs: background noise of the receiver; None = digital silence.
+    """
+
+    kind: Literal["sim"]
+    utterances: tuple[SimUtterance, ...] = ()
+    repeat_s: Float | None = Field(default=None, gt=0)
+    record: Path | None = None
+    control: Path | None = None
+    noise_dbfs: Float | None = -70.0
+
+
+CardConfig = Annotated[SoundCard | SimCard, Field(discriminator="kind")]
+
+
+class LegConfig(Model):
+    """One donor radio.
+
+    Attributes:
+        has_cos: a COS line exists (the keyer's input, or the simulated radio's).
+        tx_delay_ms: keying lead; speech is kept meanwhile and then played whole.
+        tx_hang_ms: stay keyed after the last sample.
+        talk_limit_s: T2 of the leg.
+        keyer_limit_s: the keyer's own hard limit.
+    """
+
+    name: Slug
+    label: str | None = None
+    agency: Slug | None = None
+    talk_group: Slug | None = None
+    card: CardConfig
+    keyer: KeyerConfig = NoKeyer(kind="none")
+    gate: GateConfig = GateConfig()
+    has_cos: bool = False
+    rx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
+    tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
+    tx_delay_ms: Int = Field(default=0, ge=0, le=800)
+    tx_hang_ms: Int = Field(default=100, ge=0, le=3000)
+    talk_limit_s: Float = Field(default=60.0, gt=0, le=600)
+    keyer_limit_s: Float = Field(default=180.0, gt=0, le=600)
+    opus_bitrate_bps: Int = Field(default=40000, ge=6000, le=64000)
+
+
+class AgencyConfig(Model):
+    """An agency to be made at the first start; ``color`` marks its talkers on the console."""
+
+    id: Slug
+    name: str
+    color: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#3b6fb5"
+
+
+class TalkGroupConfig(Model):
+    """A talk group to be made at the first start."""
+
+    id: Slug
+    name: str
+    agency: Slug | None = None
+
+
+class FloorConfig(Model):
+    """Floor timers in seconds (TS 24.380 names in channels)."""
+
+    talk_limit_s: Float = Field(default=30.0, gt=0, le=600)
+    end_of_media_s: Float = Field(default=4.0, gt=0, le=60)
+    grace_s: Float = Field(default=3.0, ge=0, le=30)
+    inactivity_s: Float = Field(default=30.0, gt=0)
+    hang_s: Float = Field(default=0.0, ge=0, le=10)
+    warn_before_s: Float = Field(default=3.0, ge=0, le=30)
+
+
+class Config(Model):
+    """The whole file."""
+
+    data_folder: Path = Path("tongpin-data")
+    server: ServerConfig = ServerConfig()
+    webrtc: WebrtcConfig = WebrtcConfig()
+    storage: StorageConfig = StorageConfig()
+    recording: RecordingConfig = RecordingConfig()
+    floor: FloorConfig = FloorConfig()
+    agencies: tuple[AgencyConfig, ...] = ()
+    talk_groups: tuple[TalkGroupConfig, ...] = ()
+    legs: tuple[LegConfig, ...] = ()

@@ -1,0 +1,1 @@
+"""The service: all threads, processes, sockets, devices, files and clocks."""

@@ -1,0 +1,5 @@
+"""``python -m tongpin.gateway`` is ``tongpin``."""
+
+from tongpin.gateway.cli import main
+
+main()

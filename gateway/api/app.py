@@ -1,0 +1,140 @@
+"""The ASGI application: routes, the session WebSocket, health, metrics, the console's files, and the limits on all."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from tongpin.gateway.api import problems
+from tongpin.gateway.api.routes import auth, groups, joint_channels, media, people
+from tongpin.gateway.api.schemas import HealthOut
+from tongpin.gateway.api.services import ApiServices
+from tongpin.gateway.errors import StoreError
+
+PREFIX = "/api/v1"
+MAX_BODY = 1024 * 1024
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+}
+_NO_CONSOLE = (
+    "Tongpin is running, but its console was not built.\n"
+    "Install with the console: pip install . (without TONGPIN_CONSOLE=no). The API is at /api/v1.\n"
+)
+
+
+class SocketAdapter:
+    """Starlette's WebSocket as the session service wants it."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> str | None:
+        """The next text message; None when the client has gone, or sent what is no text."""
+        try:
+            return await self._socket.receive_text()
+        except (WebSocketDisconnect, RuntimeError, KeyError):
+            return None
+
+    async def send(self, text: str) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.send_text(text)
+
+    async def close(self) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.close()
+
+
+def create_app(services: ApiServices) -> FastAPI:
+    """The whole HTTP side over these services."""
+    app = bare_app()
+    app.state.services = services
+
+    @app.websocket(f"{PREFIX}/session")
+    async def session(socket: WebSocket, ticket: str = "") -> None:
+        identity = services.tickets.redeem(ticket)
+        if identity is None:
+            await socket.close(4401, "the ticket is unknown, used or over")
+            return
+        await socket.accept()
+        await services.serve_session(SocketAdapter(socket), identity)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> HealthOut:
+        return HealthOut(status="ok")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz(response: Response) -> HealthOut:
+        legs = services.legs()
+        online = sum(leg.online for leg in legs)
+        try:
+            await services.repository.ping()
+            has_database = True
+        except StoreError:
+            has_database = False
+            response.status_code = 503
+        is_whole = has_database and online == len(legs)
+        return HealthOut(
+            status="ok" if is_whole else "degraded", database=has_database, legs_online=online, legs=len(legs)
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(services.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    if (services.console / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=services.console, html=True), name="console")
+    else:
+
+        @app.get("/", include_in_schema=False)
+        async def no_console() -> PlainTextResponse:
+            return PlainTextResponse(_NO_CONSOLE)
+
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Routes and error handling without services: enough for the OpenAPI document."""
+    app = FastAPI(
+        title="Tongpin",
+        description="Dispatch gateway: walkie-talkies and browsers of several agencies on the same frequency.",
+        version=version("tongpin"),
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+    )
+    problems.add_handlers(app)
+    for module in (auth, people, groups, joint_channels, media):
+        app.include_router(module.router, prefix=PREFIX)
+
+    @app.middleware("http")
+    async def limits(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            return problems.problem(413, "body-too-large", f"a body may hold {MAX_BODY} bytes")
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            # Swagger's page loads its scripts from elsewhere; it is documentation, not the console.
+            if name != "Content-Security-Policy" or not request.url.path.startswith("/api/docs"):
+                response.headers.setdefault(name, value)
+        if request.url.path in ("/", "/index.html"):
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    return app
+
+
+def openapi() -> dict[str, object]:
+    """The OpenAPI document."""
+    return bare_app().openapi()

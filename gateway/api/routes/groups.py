@@ -1,0 +1,111 @@
+"""Talk groups and radio legs."""
+
+from dataclasses import asdict, replace
+
+from fastapi import APIRouter
+
+from tongpin.channels.commands import DefineGroup, RetireGroup
+from tongpin.channels.errors import GroupInPatchError, SwitchboardError
+from tongpin.channels.ids import AgencyId, GroupId
+from tongpin.channels.view import GroupView, PartyView, View
+from tongpin.gateway.api.deps import Admin, Caller, Services
+from tongpin.gateway.api.schemas import LegOut, MemberOut, TalkGroupChange, TalkGroupIn, TalkGroupOut
+from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.errors import CallerError
+from tongpin.gateway.records import TalkGroup
+
+router = APIRouter(tags=["talk groups"])
+
+
+def _member(party: PartyView) -> MemberOut:
+    return MemberOut(id=party.party, name=party.label, kind=party.kind, agency=party.agency, is_deaf=party.is_deaf)
+
+
+def _group_out(group: GroupView, view: View) -> TalkGroupOut:
+    net = next(net for net in view.nets if net.net == group.net)
+    parties = {party.party: party for party in view.parties}
+    return TalkGroupOut(
+        id=group.group,
+        name=group.name,
+        agency=group.agency,
+        net=net.net,
+        joint_channel=net.patch,
+        holder=_member(parties[net.floor.holder]) if net.floor.holder is not None else None,
+        members=[_member(parties[party]) for party in sorted({*group.listeners, *group.talkers})],
+    )
+
+
+def _view_of(services: ApiServices, group_id: str) -> TalkGroupOut:
+    view = services.dispatcher.view()
+    for group in view.groups:
+        if group.group == group_id:
+            return _group_out(group, view)
+    raise CallerError(404, "no-such-talk-group", f"there is no talk group {group_id!r}")
+
+
+async def _record(services: ApiServices, group_id: str) -> TalkGroup:
+    for group in await services.repository.talk_groups():
+        if group.id == group_id:
+            return group
+    raise CallerError(404, "no-such-talk-group", f"there is no talk group {group_id!r}")
+
+
+@router.get("/talk-groups")
+async def talk_groups(caller: Caller, services: Services) -> list[TalkGroupOut]:
+    view = services.dispatcher.view()
+    return [_group_out(group, view) for group in view.groups]
+
+
+@router.post("/talk-groups", status_code=201)
+async def create_talk_group(body: TalkGroupIn, caller: Admin, services: Services) -> TalkGroupOut:
+    await services.repository.save_talk_group(TalkGroup(body.id, body.name, body.agency), is_new=True)
+    agency = AgencyId(body.agency) if body.agency else None
+    services.dispatcher.apply(DefineGroup(GroupId(body.id), body.name, agency))
+    return _view_of(services, body.id)
+
+
+@router.get("/talk-groups/{group_id}")
+async def read_talk_group(group_id: str, caller: Caller, services: Services) -> TalkGroupOut:
+    return _view_of(services, group_id)
+
+
+@router.patch("/talk-groups/{group_id}")
+async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Admin, services: Services) -> TalkGroupOut:
+    group = replace(await _record(services, group_id), name=body.name)
+    await services.repository.save_talk_group(group, is_new=False)
+    agency = AgencyId(group.agency) if group.agency else None
+    services.dispatcher.apply(DefineGroup(GroupId(group.id), group.name, agency))
+    return _view_of(services, group_id)
+
+
+@router.delete("/talk-groups/{group_id}", status_code=204)
+async def retire_talk_group(group_id: str, caller: Admin, services: Services) -> None:
+    """Retire a talk group that is in no joint channel now."""
+    group = await _record(services, group_id)
+    command = RetireGroup(GroupId(group_id))
+    try:
+        services.dispatcher.check(command)
+    except GroupInPatchError as error:
+        extra: dict[str, str | list[str]] = {"joint_channel": error.patch, "joint_channel_name": error.patch_name}
+        raise CallerError(409, "group-in-joint-channel", str(error), extra) from error
+    except SwitchboardError as error:
+        raise CallerError(404, "no-such-talk-group", str(error)) from error
+    await services.repository.save_talk_group(replace(group, is_retired=True), is_new=False)
+    services.dispatcher.apply(command)
+
+
+def _leg_out(leg: LegState) -> LegOut:
+    return LegOut(id=leg.name, **asdict(leg))
+
+
+@router.get("/legs")
+async def legs(caller: Caller, services: Services) -> list[LegOut]:
+    return [_leg_out(leg) for leg in services.legs()]
+
+
+@router.get("/legs/{name}")
+async def read_leg(name: str, caller: Caller, services: Services) -> LegOut:
+    for leg in services.legs():
+        if leg.name == name:
+            return _leg_out(leg)
+    raise CallerError(404, "no-such-leg", f"there is no leg {name!r}")

@@ -1,0 +1,157 @@
+"""Bodies of requests and answers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
+from tongpin.gateway.records import JointChannelState, Role
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+Password = Annotated[str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+
+
+class Body(BaseModel):
+    """Base: unknown fields are refused, so that a typing error is not taken for a wish."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenOut(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int
+
+
+class TicketOut(BaseModel):
+    ticket: str
+    expires_in_s: int
+
+
+class MeOut(BaseModel):
+    id: str
+    name: str
+    role: Role
+    agency: str | None
+
+
+class AgencyIn(Body):
+    id: Slug
+    name: Name
+    color: Color = "#3b6fb5"
+
+
+class AgencyChange(Body):
+    name: Name | None = None
+    color: Color | None = None
+
+
+class AgencyOut(BaseModel):
+    id: str
+    name: str
+    color: str
+
+
+class UserIn(Body):
+    username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,63}$")]
+    password: Password
+    role: Role
+    agency: Slug | None = None
+
+
+class UserOut(BaseModel):
+    id: str
+    name: str
+    role: Role
+    agency: str | None
+    is_disabled: bool
+
+
+class TalkGroupIn(Body):
+    id: Slug
+    name: Name
+    agency: Slug | None = None
+
+
+class TalkGroupChange(Body):
+    name: Name
+
+
+class MemberOut(BaseModel):
+    id: str
+    name: str
+    kind: str
+    agency: str | None
+    is_deaf: bool
+
+
+class TalkGroupOut(BaseModel):
+    """``net`` is the group's own id, or the joint channel's while it is in one; ``holder`` talks on that net now."""
+
+    id: str
+    name: str
+    agency: str | None
+    net: str
+    joint_channel: str | None
+    holder: MemberOut | None
+    members: list[MemberOut]
+
+
+class LegOut(BaseModel):
+    """Levels are dBFS; ``playout_depth`` is frames of 20 ms waiting for the radio; ``reason`` says why not online."""
+
+    id: str
+    name: str
+    label: str
+    party: str
+    agency: str | None
+    talk_group: str | None
+    online: bool
+    reason: str
+    cos: bool | None
+    keyed: bool
+    gate_open: bool
+    rx_dbfs: float
+    tx_dbfs: float
+    playout_depth: int
+    dropped: int
+    lost: int
+    concealed: int
+    underruns: int
+    restarts: int
+    last_audio_in_s_ago: float | None
+    last_audio_out_s_ago: float | None
+
+
+class JointChannelIn(Body):
+    """``expires_at`` needs a zone and must lie ahead: a joint channel without an end is a patch somebody forgot."""
+
+    name: Name
+    purpose: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    talk_groups: Annotated[list[Slug], Field(min_length=2, max_length=200)]
+    expires_at: AwareDatetime
+    lead_agency: Slug | None = None
+
+
+class JointChannelOut(BaseModel):
+    id: str
+    name: str
+    purpose: str
+    talk_groups: list[str]
+    lead_agency: str | None
+    state: JointChannelState
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+class HealthOut(BaseModel):
+    status: Literal["ok", "degraded"]
+    database: bool = True
+    legs_online: int = 0
+    legs: int = 0

@@ -1,0 +1,77 @@
+"""Everything the API needs of the rest of the gateway, handed in by the composition root."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tongpin.gateway.auth import Identity, LoginLimiter, Passwords, Tickets, Tokens
+from tongpin.gateway.clock import Clock
+from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.records import Repository
+
+
+class Socket(Protocol):
+    """A WebSocket as the session service wants it."""
+
+    async def receive(self) -> str | None: ...
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class StandardClients(Protocol):
+    """WHIP and WHEP."""
+
+    async def publish(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+
+    async def play(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+
+    async def delete(self, resource: str, user: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LegState:
+    """One leg as REST and the console show it."""
+
+    name: str
+    label: str
+    party: str
+    agency: str | None
+    talk_group: str | None
+    online: bool
+    reason: str
+    cos: bool | None
+    keyed: bool
+    gate_open: bool
+    rx_dbfs: float
+    tx_dbfs: float
+    playout_depth: int
+    dropped: int
+    lost: int
+    concealed: int
+    underruns: int
+    restarts: int
+    last_audio_in_s_ago: float | None
+    last_audio_out_s_ago: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """Attributes: ``metrics`` is the text of /metrics; ``console`` the folder of the built page."""
+
+    repository: Repository
+    passwords: Passwords
+    tokens: Tokens
+    tickets: Tickets
+    limiter: LoginLimiter
+    dispatcher: Dispatcher
+    clock: Clock
+    joint_channels: JointChannels
+    clients: StandardClients
+    legs: Callable[[], list[LegState]]
+    serve_session: Callable[[Socket, Identity], Awaitable[None]]
+    metrics: Callable[[], bytes]
+    console: Path

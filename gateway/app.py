@@ -1,0 +1,336 @@
+"""The composition root: every part is made here, joined here, and taken down here in the reverse order."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from tongpin.channels.commands import DefineGroup
+from tongpin.channels.ids import AgencyId, GroupId
+from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
+from tongpin.config.models import Config, LegConfig, TlsFiles
+from tongpin.gateway.api.app import create_app
+from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.clock import SystemClock
+from tongpin.gateway.errors import TongpinError
+from tongpin.gateway.events.log import EventLog, Json
+from tongpin.gateway.events.session import SessionService
+from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.legs import Legs
+from tongpin.gateway.media.hub import Hub
+from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.radio.supervisor import LegStatus
+from tongpin.gateway.records import Agency, Repository, TalkGroup
+from tongpin.gateway.runner import Runner
+from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.repository import SqlRepository
+from tongpin.gateway.tls import ensure_certificate, own_names
+from tongpin.gateway.webrtc.engine import MediaEngine
+from tongpin.gateway.webrtc.whip import StandardClients
+from tongpin.gateway.wiring import KeyHandler, RouteHandler
+
+_log = structlog.get_logger(__name__)
+
+CONSOLE = Path(__file__).parent / "console" / "dist"
+
+
+class StartError(TongpinError):
+    """The service cannot start; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Told once everything listens. ``udp_port`` is 0 while every peer has ports of its own."""
+
+    url: str
+    udp_port: int
+
+
+def storage_url(config: Config) -> str:
+    """The database's URL; by default a file in the data folder."""
+    return config.storage.url or f"sqlite+aiosqlite:///{config.data_folder / 'tongpin.db'}"
+
+
+async def prepare_store(config: Config) -> SqlRepository:
+    """The store at its newest schema, with the configuration's agencies and talk groups in it."""
+    config.data_folder.mkdir(parents=True, exist_ok=True)
+    url = storage_url(config)
+    await asyncio.to_thread(upgrade, url)
+    repository = SqlRepository(url)
+    await _seed(repository, config)
+    return repository
+
+
+async def _seed(repository: Repository, config: Config) -> None:
+    """What the file names and the store does not have yet is made; what was changed by API since then stays."""
+    agencies = {agency.id for agency in await repository.agencies(with_retired=True)}
+    for agency in config.agencies:
+        if agency.id not in agencies:
+            await repository.save_agency(Agency(agency.id, agency.name, agency.color), is_new=True)
+    groups = {group.id for group in await repository.talk_groups(with_retired=True)}
+    for group in config.talk_groups:
+        if group.id not in groups:
+            await repository.save_talk_group(TalkGroup(group.id, group.name, group.agency), is_new=True)
+
+
+class Gateway:
+    """All parts of one running service, joined."""
+
+    def __init__(self, config: Config, repository: SqlRepository, spawn: Callable[[Awaitable[None]], None]) -> None:
+        clock = SystemClock()
+        floor = config.floor
+        self.config = config
+        self.repository = repository
+        self.hub = Hub()
+        self.runner = Runner(
+            Switchboard(SwitchboardSettings(floor.grace_s, floor.inactivity_s, floor.hang_s, floor.warn_before_s)),
+            self.hub.last_media_at,
+        )
+        self.log = EventLog(clock)
+        self.engine = MediaEngine(config.webrtc)
+        groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
+        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.sessions = SessionService(
+            self.runner,
+            self.hub,
+            self.engine,
+            self.log,
+            clock,
+            self._surroundings,
+            self._levels,
+            config.webrtc.slots,
+            config.webrtc.ice_servers,
+            floor.talk_limit_s,
+        )
+        self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        self.metrics = Metrics(self._gauges)
+        # Order matters: sound first, then keys, then everybody who is told.
+        for handler in (
+            RouteHandler(self.hub),
+            KeyHandler(self.legs.supervisors),
+            self.legs.group_defined,
+            self.log,
+            self.sessions,
+            self.joint_channels,
+            self.metrics,
+        ):
+            self.runner.add_handler(handler)
+        self.services = ApiServices(
+            repository=repository,
+            passwords=Passwords(),
+            tokens=Tokens(load_secret(config.data_folder), clock),
+            tickets=Tickets(clock.now),
+            limiter=LoginLimiter(clock.now),
+            dispatcher=self.runner,
+            clock=clock,
+            joint_channels=self.joint_channels,
+            clients=StandardClients(self.engine, self.hub, self.runner, spawn),
+            legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
+            serve_session=self.sessions.serve,
+            metrics=self.metrics.text,
+            console=CONSOLE,
+        )
+
+    async def restore(self) -> None:
+        """Put into the switchboard what the store knows: talk groups, then the joint channels that stand."""
+        for group in await self.repository.talk_groups():
+            agency = AgencyId(group.agency) if group.agency else None
+            self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
+        await self.joint_channels.restore()
+
+    def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
+        self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    async def _surroundings(self) -> dict[str, Json]:
+        agencies = await self.repository.agencies()
+        legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
+        return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
+
+    def _levels(self) -> list[Json]:
+        return [
+            {
+                "name": status.name,
+                "online": status.is_online,
+                "cos": status.cos,
+                "keyed": status.is_keyed,
+                "rx_dbfs": round(status.rx_dbfs),
+                "tx_dbfs": round(status.tx_dbfs),
+            }
+            for _, status in self.legs.statuses()
+        ]
+
+    def _gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
+        yield "tongpin_sessions", "Browser sessions", {}, self.sessions.count
+        yield "tongpin_peers", "WebRTC connections", {}, len(self.engine.peers)
+        yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
+        yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
+        for config, status in self.legs.statuses():
+            leg = {"leg": config.name}
+            routed, dropped = self.hub.counters(self.legs.party_of(config.name))
+            yield "tongpin_leg_online", "1 while the leg can be used", leg, status.is_online
+            yield "tongpin_leg_keyed", "1 while the transmitter is on", leg, status.is_keyed
+            yield "tongpin_leg_playout_frames", "Frames of 20 ms waiting for the radio", leg, status.playout_frames
+            yield "tongpin_leg_jitter_packets", "Packets in the leg's jitter buffer", leg, status.jitter_packets
+            yield "tongpin_leg_lost_packets", "Packets lost towards the radio", leg, status.lost
+            yield "tongpin_leg_concealed_frames", "Frames concealed towards the radio", leg, status.concealed
+            yield "tongpin_leg_dropped", "Packets dropped in worker and link", leg, status.dropped + status.link_drops
+            yield "tongpin_leg_underruns", "Playout under-runs", leg, status.tx_underruns
+            yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
+            yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
+            yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
+
+
+def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
+    return LegState(
+        name=config.name,
+        label=config.label or config.name,
+        party=f"leg:{config.name}",
+        agency=config.agency,
+        talk_group=config.talk_group,
+        online=status.is_online,
+        reason=status.reason,
+        cos=status.cos,
+        keyed=status.is_keyed,
+        gate_open=status.gate_open,
+        rx_dbfs=round(status.rx_dbfs, 1),
+        tx_dbfs=round(status.tx_dbfs, 1),
+        playout_depth=status.playout_frames + status.jitter_packets,
+        dropped=status.dropped + status.link_drops,
+        lost=status.lost,
+        concealed=status.concealed,
+        underruns=status.tx_underruns,
+        restarts=status.restarts,
+        last_audio_in_s_ago=status.last_audio_in_s_ago,
+        last_audio_out_s_ago=status.last_audio_out_s_ago,
+    )
+
+
+def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
+    state = _leg_state(config, status)
+    return {
+        "name": state.name,
+        "label": state.label,
+        "party": state.party,
+        "agency": state.agency,
+        "talk_group": state.talk_group,
+        "online": state.online,
+        "reason": state.reason,
+        "cos": state.cos,
+        "keyed": state.keyed,
+        "rx_dbfs": state.rx_dbfs,
+        "tx_dbfs": state.tx_dbfs,
+    }
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, so that the end is ours to order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises:
+        StartError, StoreError: it could not start; nothing was left running.
+    """
+    listener = _listen(config.server.host, config.server.port)
+    ends = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ends.set)
+    repository = await prepare_store(config)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            await _run(config, repository, listener, tasks, ends, on_ready)
+    finally:
+        await repository.close()
+        listener.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _run(
+    config: Config,
+    repository: SqlRepository,
+    listener: socket.socket,
+    tasks: asyncio.TaskGroup,
+    ends: asyncio.Event,
+    on_ready: Callable[[Ready], None],
+) -> None:
+    def spawn(work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception:
+                _log.exception("background work failed")
+
+        tasks.create_task(guarded())
+
+    gateway = Gateway(config, repository, spawn)
+    await gateway.restore()
+    legs = tasks.create_task(gateway.legs.run())
+    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    scheme, certificate = "http", None
+    if config.server.tls == "auto":
+        made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))
+        scheme, certificate = "https", TlsFiles(cert=made.cert, key=made.key)
+    elif isinstance(config.server.tls, TlsFiles):
+        scheme, certificate = "https", config.server.tls
+    server = _Server(
+        uvicorn.Config(
+            create_app(gateway.services),
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            ssl_certfile=certificate.cert if certificate is not None else None,
+            ssl_keyfile=certificate.key if certificate is not None else None,
+        )
+    )
+    serving = tasks.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
+    ending = tasks.create_task(ends.wait())
+    await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    # Radios first: whatever else takes its time, no transmitter stays keyed.
+    await gateway.legs.stop()
+    server.should_exit = True
+    await asyncio.wait((serving, legs))
+    await gateway.engine.close()
+    gateway.runner.close()
+    for helper in helpers:
+        helper.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"port {port} on {host} is taken by another program; choose another server.port"
+            ) from error
+        raise StartError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
+    return listener

@@ -1,0 +1,117 @@
+"""``tongpin user``: people who can log in, without a running service."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tongpin.config.load import ConfigError, load
+from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD, Passwords
+from tongpin.gateway.errors import CallerError, TongpinError
+from tongpin.gateway.records import Repository, Role, User
+
+users = typer.Typer(no_args_is_help=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration file.")]
+StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
+async def add_user(store: Repository, username: str, password: str, role: str, agency: str | None) -> None:
+    """Make a user. Raises CallerError when the name is taken."""
+    user = User(f"u-{secrets.token_hex(6)}", username, await Passwords().hash(password), Role(role), agency)
+    await store.save_user(user, is_new=True)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        typer.echo(f"tongpin: a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters", err=True)
+        raise typer.Exit(1)
+    return password
+
+
+def _with_store(config: Path | None, work: Callable[[Repository], Coroutine[None, None, None]]) -> None:
+    from tongpin.gateway.app import prepare_store
+
+    async def run() -> None:
+        store = await prepare_store(load(config, os.environ))
+        try:
+            await work(store)
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(run())
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except TongpinError as error:
+        typer.echo(f"tongpin: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _known(store: Repository, username: str) -> User:
+    user = await store.user_by_name(username)
+    if user is None:
+        raise CallerError(404, "no-such-user", f"there is no user {username!r}")
+    return user
+
+
+@users.command()
+def add(
+    username: str,
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.DISPATCHER,
+    agency: Annotated[str | None, typer.Option(help="The user's agency; none = the command centre.")] = None,
+    password_stdin: StdinOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make a user."""
+    password = _password(password_stdin)
+    _with_store(config, lambda store: add_user(store, username, password, role, agency))
+    typer.echo(f"{username} can log in now")
+
+
+@users.command("list")
+def list_users(config: ConfigOption = None) -> None:
+    """List users."""
+
+    async def work(store: Repository) -> None:
+        for user in await store.users():
+            state = "disabled" if user.is_disabled else "active"
+            typer.echo(f"{user.username:<24} {user.role:<12} {user.agency or '-':<16} {state}")
+
+    _with_store(config, work)
+
+
+@users.command()
+def passwd(username: str, password_stdin: StdinOption = False, config: ConfigOption = None) -> None:
+    """Set a user's password."""
+    password = _password(password_stdin)
+
+    async def work(store: Repository) -> None:
+        user = await _known(store, username)
+        changed = replace(user, password_hash=await Passwords().hash(password))
+        await store.save_user(changed, is_new=False)
+
+    _with_store(config, work)
+    typer.echo(f"{username} has a new password")
+
+
+@users.command()
+def disable(username: str, config: ConfigOption = None) -> None:
+    """Keep a user from logging in."""
+
+    async def work(store: Repository) -> None:
+        await store.save_user(replace(await _known(store, username), is_disabled=True), is_new=False)
+
+    _with_store(config, work)
+    typer.echo(f"{username} can no longer log in")

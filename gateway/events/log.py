@@ -1,0 +1,155 @@
+"""Public effects become numbered events: kept for a while, so that a client that comes back misses nothing."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC
+from enum import Enum
+
+from tongpin.channels import effects as e
+from tongpin.channels.ids import Priority
+from tongpin.channels.view import View
+from tongpin.gateway.clock import Clock
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+PRIVATE = (e.RouteInstalled, e.RouteRemoved, e.FloorDenied, e.TalkLimitNear)
+"""Effects that are no public events: routes are the hub's business, a refusal is between us and the party."""
+
+_LEFT = {"limit_at": "limit_s", "grace_ends": "grace_s"}
+
+
+def kind_of(effect: type) -> str:
+    """``FloorGranted`` is told as ``floor_granted``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", effect.__name__).lower()
+
+
+def plain(value: object) -> Json:
+    """A value as JSON has it; priorities by name."""
+    if isinstance(value, Priority):
+        return value.name.lower()
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in an event")
+
+
+def event_json(effect: e.Effect, now: float) -> dict[str, Json]:
+    """One effect as an event. Deadlines, which are monotonic, are told as seconds left."""
+    out: dict[str, Json] = {"kind": kind_of(type(effect))}
+    for item in fields(effect):
+        value = getattr(effect, item.name)
+        if item.name in _LEFT:
+            out[_LEFT[item.name]] = round(value - now, 3)
+        else:
+            out[item.name] = plain(value)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event; ``text`` is the whole message, made once for all who get it."""
+
+    sequence: int
+    kind: str
+    text: str
+
+
+Subscriber = Callable[[Event], None]
+"""Must not block."""
+
+
+class EventLog:
+    """Implements ``EffectHandler``. Event-loop thread only. Bounded: :attr:`LIMIT` events are kept."""
+
+    LIMIT = 10_000
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: deque[Event] = deque(maxlen=self.LIMIT)
+        self._subscribers: dict[int, Subscriber] = {}
+        self._next_subscriber = 0
+        self.sequence = 0
+
+    def __call__(self, effect: e.Effect, now: float) -> None:
+        if not isinstance(effect, PRIVATE):
+            self.tell(event_json(effect, now))
+
+    def tell(self, event: dict[str, Json]) -> None:
+        """Number an event, keep it, and hand it to everybody."""
+        self.sequence += 1
+        at = self._clock.at().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        message = {"type": "event", "sequence": self.sequence, "at": at, "event": event}
+        told = Event(self.sequence, str(event["kind"]), json.dumps(message, ensure_ascii=False))
+        self._kept.append(told)
+        for subscriber in list(self._subscribers.values()):
+            subscriber(told)
+
+    def since(self, sequence: int) -> list[Event] | None:
+        """Events after a number; None when some of them are gone, or the number is from another life of the service."""
+        if sequence > self.sequence or (self._kept and sequence < self._kept[0].sequence - 1):
+            return None
+        return [event for event in self._kept if event.sequence > sequence]
+
+    def subscribe(self, subscriber: Subscriber) -> int:
+        """Hand every later event to the subscriber; the number is for :meth:`unsubscribe`."""
+        self._next_subscriber += 1
+        self._subscribers[self._next_subscriber] = subscriber
+        return self._next_subscriber
+
+    def unsubscribe(self, number: int) -> None:
+        self._subscribers.pop(number, None)
+
+
+def view_json(view: View, now: float) -> dict[str, Json]:
+    """The switchboard's picture as clients get it (without legs and agencies, which others add)."""
+    return {
+        "groups": [
+            {
+                "id": group.group,
+                "name": group.name,
+                "agency": group.agency,
+                "net": group.net,
+                "listeners": list(group.listeners),
+                "talkers": list(group.talkers),
+            }
+            for group in view.groups
+        ],
+        "parties": [
+            {
+                "id": party.party,
+                "kind": party.kind.value,
+                "label": party.label,
+                "agency": party.agency,
+                "is_deaf": party.is_deaf,
+                "is_keyed": party.is_keyed,
+            }
+            for party in view.parties
+        ],
+        "nets": [
+            {
+                "id": net.net,
+                "groups": list(net.groups),
+                "joint_channel": net.patch,
+                "name": net.patch_name,
+                "floor": {
+                    "state": net.floor.state.value,
+                    "holder": net.floor.holder,
+                    "group": net.floor.group,
+                    "priority": plain(net.floor.priority),
+                    "talk": net.floor.talk,
+                    "limit_s": round(net.floor.limit_at - now, 3) if net.floor.limit_at is not None else None,
+                    "queue": [
+                        {"party": entry.party, "group": entry.group, "priority": plain(entry.priority)}
+                        for entry in net.floor.queue
+                    ],
+                },
+            }
+            for net in view.nets
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Packets, sinks and the hub that joins them: the only frame path."""

@@ -1,0 +1,35 @@
+"""What the hub needs of a sink, and what a sink is told."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tongpin.channels.ids import GroupId, PartyId
+from tongpin.gateway.media.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One transmission as a sink sees it.
+
+    Attributes:
+        number: unique in this process and rising (the switchboard's ``talk``).
+        source: who talks.
+        group: the group through which this sink hears it.
+    """
+
+    number: int
+    source: PartyId
+    group: GroupId
+
+
+class Sink(Protocol):
+    """Takes packets of talks for one party. All calls come from the event loop's thread and must not block."""
+
+    def begin(self, talk: Talk) -> None:
+        """A talk starts for this sink; its packets follow."""
+
+    def send(self, talk: int, packet: Packet) -> None:
+        """One packet of the talk with that number. Bounded: drops its oldest and counts rather than wait."""
+
+    def end(self, talk: int) -> None:
+        """The talk is over for this sink."""

@@ -1,0 +1,31 @@
+"""How the sub-packages of the gateway meet without importing each other (wired in ``app.py``)."""
+
+from typing import Protocol
+
+from tongpin.channels.commands import Command
+from tongpin.channels.effects import Effect
+from tongpin.channels.view import View
+from tongpin.gateway.records import Role
+
+
+class Dispatcher(Protocol):
+    """The runner as others see it: the one way to change who may talk. Event-loop thread only."""
+
+    def apply(self, command: Command) -> list[Effect]:
+        """Apply at the present moment, carry every effect out, return them. Raises SwitchboardError."""
+
+    def check(self, command: Command) -> list[Effect]:
+        """What apply would answer; changes nothing."""
+
+    def view(self) -> View: ...
+
+
+class EffectHandler(Protocol):
+    """Carries effects out. Called in order; must not block and must not raise."""
+
+    def __call__(self, effect: Effect, now: float) -> None: ...
+
+
+def may_use(role: Role, own_agency: str | None, agency: str | None) -> bool:
+    """Whether a user may hear and talk on a group of an agency: its own people, the command centre, and admins."""
+    return role is Role.ADMIN or own_agency is None or agency is None or agency == own_agency

@@ -1,0 +1,97 @@
+"""What is stored, as plain records, and the port to the store. Times are aware UTC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Role(StrEnum):
+    """What a user may do: a dispatcher talks and runs joint channels; an admin also changes people and things."""
+
+    ADMIN = "admin"
+    DISPATCHER = "dispatcher"
+
+
+class JointChannelState(StrEnum):
+    ACTIVE = "active"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An organisation; ``color`` (#rrggbb) marks its talkers."""
+
+    id: str
+    name: str
+    color: str = "#3b6fb5"
+    is_retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who can log in. ``agency`` None = the command centre itself."""
+
+    id: str
+    username: str
+    password_hash: str
+    role: Role
+    agency: str | None = None
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TalkGroup:
+    id: str
+    name: str
+    agency: str | None = None
+    is_retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JointChannel:
+    """Several agencies' talk groups on one floor: why, by whom, until when."""
+
+    id: str
+    name: str
+    purpose: str
+    talk_groups: tuple[str, ...]
+    lead_agency: str | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    state: JointChannelState = JointChannelState.ACTIVE
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+
+
+class Repository(Protocol):
+    """The store. Every call is one transaction: it happens whole or not at all.
+
+    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken.
+    """
+
+    async def agencies(self, *, with_retired: bool = False) -> Sequence[Agency]: ...
+
+    async def save_agency(self, agency: Agency, *, is_new: bool) -> None: ...
+
+    async def users(self) -> Sequence[User]: ...
+
+    async def user_by_name(self, username: str) -> User | None: ...
+
+    async def save_user(self, user: User, *, is_new: bool) -> None: ...
+
+    async def talk_groups(self, *, with_retired: bool = False) -> Sequence[TalkGroup]: ...
+
+    async def save_talk_group(self, group: TalkGroup, *, is_new: bool) -> None: ...
+
+    async def joint_channels(self, *, state: JointChannelState | None = None) -> Sequence[JointChannel]: ...
+
+    async def joint_channel(self, channel_id: str) -> JointChannel | None: ...
+
+    async def save_joint_channel(self, channel: JointChannel, *, is_new: bool) -> None: ...
+
+    async def ping(self) -> None:
+        """Raise StoreError when the database does not answer."""

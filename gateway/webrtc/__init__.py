@@ -1,0 +1,1 @@
+"""Browsers and standard WebRTC clients: Opus packets in and out, never a sample."""

@@ -1,0 +1,204 @@
+"""One battery for every database: SQLite in a file and in memory; others by TONGPIN_TEST_STORAGE_URLS (spaces between).
+
+A database named there must be empty and is emptied again.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tongpin.gateway.errors import CallerError, StoreError
+from tongpin.gateway.records import Agency, JointChannel, JointChannelState, Role, TalkGroup, User
+from tongpin.gateway.storage.models import Base
+from tongpin.gateway.storage.repository import SqlRepository
+
+POLICE = Agency("gongan", "Public Security 公安", "#1f5fbf")
+URBAN = Agency("chengguan", "Urban Management 城管")
+AT = datetime(2026, 5, 1, 8, 30, 0, 123456, tzinfo=UTC)
+# Read at import: the suite's own fixture hides TONGPIN_ variables from the tests.
+FURTHER = os.environ.get("TONGPIN_TEST_STORAGE_URLS", "").split()
+
+
+@pytest.fixture(params=["file", "memory", *FURTHER])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlRepository]:
+    url: str = request.param
+    if url == "file":
+        url = f"sqlite+aiosqlite:///{tmp_path / 'tongpin.db'}"
+    elif url == "memory":
+        url = "sqlite+aiosqlite://"
+    repository = SqlRepository(url)
+    # The repository's own engine: a database in memory is nobody else's.
+    async with repository._engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield repository
+    if request.param in FURTHER:
+        async with repository._engine.begin() as connection:
+            await connection.run_sync(Base.metadata.drop_all)
+    await repository.close()
+
+
+@pytest.fixture
+async def filled(store: SqlRepository) -> SqlRepository:
+    """Two agencies with a talk group each."""
+    for agency in (POLICE, URBAN):
+        await store.save_agency(agency, is_new=True)
+    await store.save_talk_group(TalkGroup("police-1", "Police 1", "gongan"), is_new=True)
+    await store.save_talk_group(TalkGroup("urban-1", "Urban 1", "chengguan"), is_new=True)
+    return store
+
+
+def user(username: str, agency: str | None = None) -> User:
+    return User(f"u-{username}", username, "hash", Role.DISPATCHER, agency)
+
+
+def channel(name: str, minutes: int = 0) -> JointChannel:
+    return JointChannel(
+        id=f"jc-{name}",
+        name=name,
+        purpose="lost child 走失儿童",
+        talk_groups=("police-1", "urban-1"),
+        lead_agency="gongan",
+        created_by="u-admin",
+        created_at=AT + timedelta(minutes=minutes),
+        expires_at=AT + timedelta(hours=2),
+    )
+
+
+async def test_agencies_are_kept_changed_and_retired(store: SqlRepository) -> None:
+    await store.save_agency(POLICE, is_new=True)
+    await store.save_agency(URBAN, is_new=True)
+    assert list(await store.agencies()) == [URBAN, POLICE]
+    renamed = replace(POLICE, name="Police", color="#000000")
+    await store.save_agency(renamed, is_new=False)
+    retired = replace(URBAN, is_retired=True)
+    await store.save_agency(retired, is_new=False)
+    assert list(await store.agencies()) == [renamed]
+    assert list(await store.agencies(with_retired=True)) == [retired, renamed]
+
+
+async def test_users_are_kept_found_and_disabled(filled: SqlRepository) -> None:
+    admin = User("u-1", "admin", "hash-1", Role.ADMIN)
+    await filled.save_user(admin, is_new=True)
+    await filled.save_user(user("chen", "gongan"), is_new=True)
+    assert list(await filled.users()) == [admin, user("chen", "gongan")]
+    assert await filled.user_by_name("chen") == user("chen", "gongan")
+    assert await filled.user_by_name("nobody") is None
+    disabled = replace(admin, is_disabled=True, password_hash="hash-2")
+    await filled.save_user(disabled, is_new=False)
+    assert await filled.user_by_name("admin") == disabled
+
+
+async def test_talk_groups_are_kept_and_retired(filled: SqlRepository) -> None:
+    await filled.save_talk_group(TalkGroup("all", "Everybody"), is_new=True)
+    assert [group.id for group in await filled.talk_groups()] == ["all", "police-1", "urban-1"]
+    await filled.save_talk_group(TalkGroup("all", "Everybody", is_retired=True), is_new=False)
+    assert [group.id for group in await filled.talk_groups()] == ["police-1", "urban-1"]
+    assert (await filled.talk_groups(with_retired=True))[0] == TalkGroup("all", "Everybody", None, True)
+
+
+async def test_joint_channels_are_opened_and_closed(filled: SqlRepository) -> None:
+    first, second = channel("first"), channel("second", minutes=5)
+    await filled.save_joint_channel(second, is_new=True)
+    await filled.save_joint_channel(first, is_new=True)
+    assert list(await filled.joint_channels()) == [first, second]
+    closed = replace(first, state=JointChannelState.CLOSED, closed_at=AT + timedelta(hours=1), closed_by="u-admin")
+    await filled.save_joint_channel(closed, is_new=False)
+    assert await filled.joint_channel("jc-first") == closed
+    assert list(await filled.joint_channels(state=JointChannelState.ACTIVE)) == [second]
+    assert list(await filled.joint_channels(state=JointChannelState.CLOSED)) == [closed]
+    assert await filled.joint_channel("jc-nix") is None
+
+
+async def test_times_come_back_as_utc(filled: SqlRepository) -> None:
+    shanghai = timezone(timedelta(hours=8))
+    await filled.save_joint_channel(replace(channel("x"), created_at=AT.astimezone(shanghai)), is_new=True)
+    kept = await filled.joint_channel("jc-x")
+    assert kept is not None
+    assert kept.created_at == AT
+    assert kept.created_at.tzinfo is UTC or kept.created_at.utcoffset() == timedelta(0)
+
+
+async def test_a_time_without_a_zone_is_refused(filled: SqlRepository) -> None:
+    with pytest.raises(StoreError):
+        await filled.save_joint_channel(replace(channel("x"), created_at=AT.replace(tzinfo=None)), is_new=True)
+    assert list(await filled.joint_channels()) == []
+
+
+@pytest.mark.parametrize("what", ["agency", "user", "username", "talk group", "joint channel"])
+async def test_what_is_there_already_is_a_409(what: str, filled: SqlRepository) -> None:
+    await filled.save_user(user("chen"), is_new=True)
+    await filled.save_joint_channel(channel("x"), is_new=True)
+    again = {
+        "agency": lambda: filled.save_agency(replace(POLICE, name="Other"), is_new=True),
+        "user": lambda: filled.save_user(replace(user("chen"), username="other"), is_new=True),
+        "username": lambda: filled.save_user(replace(user("chen"), id="u-other"), is_new=True),
+        "talk group": lambda: filled.save_talk_group(TalkGroup("police-1", "Other"), is_new=True),
+        "joint channel": lambda: filled.save_joint_channel(replace(channel("x"), name="Other"), is_new=True),
+    }
+    with pytest.raises(CallerError) as caught:
+        await again[what]()
+    assert (caught.value.status, caught.value.code) == (409, "already-exists")
+    assert (await filled.agencies())[1] == POLICE
+    assert list(await filled.users()) == [user("chen")]
+    assert list(await filled.joint_channels()) == [channel("x")]
+
+
+async def test_an_unknown_agency_is_a_422(filled: SqlRepository) -> None:
+    with pytest.raises(CallerError) as caught:
+        await filled.save_user(user("chen", "nix"), is_new=True)
+    assert (caught.value.status, caught.value.code) == (422, "unknown-reference")
+
+
+async def test_a_joint_channel_is_written_whole_or_not_at_all(filled: SqlRepository) -> None:
+    with pytest.raises(CallerError) as caught:
+        await filled.save_joint_channel(replace(channel("x"), talk_groups=("police-1", "nix")), is_new=True)
+    assert caught.value.code == "unknown-reference"
+    assert await filled.joint_channel("jc-x") is None
+
+
+async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
+    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    async with repository._engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    await repository.save_agency(POLICE, is_new=True)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(12):
+            tasks.create_task(repository.save_agency(replace(POLICE, name=f"Police {number}"), is_new=False))
+            tasks.create_task(repository.save_agency(Agency(f"a-{number}", f"Agency {number}"), is_new=True))
+    assert len(await repository.agencies()) == 13
+    await repository.close()
+
+
+async def test_a_database_that_fails_is_a_store_error(tmp_path: Path) -> None:
+    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'folder' / 'x.db'}")
+    with pytest.raises(StoreError):
+        await repository.ping()
+    await repository.close()
+    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(StoreError):
+        await repository.agencies()
+    await repository.close()
+
+
+async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database " * 100)
+    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(StoreError):
+        await repository.ping()
+    await repository.close()
+
+
+async def test_sqlite_is_set_up_for_a_service(tmp_path: Path) -> None:
+    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    found = {}
+    async with repository._engine.connect() as connection:
+        for pragma in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys"):
+            found[pragma] = (await connection.execute(text(f"PRAGMA {pragma}"))).scalar()
+    await repository.close()
+    assert found == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 5000, "foreign_keys": 1}
