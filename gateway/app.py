@@ -33,6 +33,7 @@ from tongpin.gateway.records import Agency, Repository, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
+from tongpin.gateway.storage.store import Store
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
@@ -60,14 +61,14 @@ def storage_url(config: Config) -> str:
     return config.storage.url or f"sqlite+aiosqlite:///{config.data_folder / 'tongpin.db'}"
 
 
-async def prepare_store(config: Config) -> SqlRepository:
+async def prepare_store(config: Config) -> Store:
     """The store at its newest schema, with the configuration's agencies and talk groups in it."""
     config.data_folder.mkdir(parents=True, exist_ok=True)
     url = storage_url(config)
     await asyncio.to_thread(upgrade, url)
-    repository = SqlRepository(url)
-    await _seed(repository, config)
-    return repository
+    store = Store(url)
+    await _seed(SqlRepository(store), config)
+    return store
 
 
 async def _seed(repository: Repository, config: Config) -> None:
@@ -85,11 +86,11 @@ async def _seed(repository: Repository, config: Config) -> None:
 class Gateway:
     """All parts of one running service, joined."""
 
-    def __init__(self, config: Config, repository: SqlRepository, spawn: Callable[[Awaitable[None]], None]) -> None:
+    def __init__(self, config: Config, store: Store, spawn: Callable[[Awaitable[None]], None]) -> None:
         clock = SystemClock()
         floor = config.floor
         self.config = config
-        self.repository = repository
+        self.repository = repository = SqlRepository(store)
         self.hub = Hub()
         self.runner = Runner(
             Switchboard(SwitchboardSettings(floor.grace_s, floor.inactivity_s, floor.hang_s, floor.warn_before_s)),
@@ -126,6 +127,7 @@ class Gateway:
             self.runner.add_handler(handler)
         self.services = ApiServices(
             repository=repository,
+            ping_store=store.ping,
             passwords=Passwords(),
             tokens=Tokens(load_secret(config.data_folder), clock),
             tickets=Tickets(clock.now),
@@ -250,12 +252,12 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.set)
-    repository = await prepare_store(config)
+    store = await prepare_store(config)
     try:
         async with asyncio.TaskGroup() as tasks:
-            await _run(config, repository, listener, tasks, ends, on_ready)
+            await _run(config, store, listener, tasks, ends, on_ready)
     finally:
-        await repository.close()
+        await store.close()
         listener.close()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -263,7 +265,7 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
 
 async def _run(
     config: Config,
-    repository: SqlRepository,
+    store: Store,
     listener: socket.socket,
     tasks: asyncio.TaskGroup,
     ends: asyncio.Event,
@@ -278,7 +280,7 @@ async def _run(
 
         tasks.create_task(guarded())
 
-    gateway = Gateway(config, repository, spawn)
+    gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
     helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]

@@ -88,6 +88,7 @@ def demo(
     from tongpin.gateway import logs
     from tongpin.gateway.app import prepare_store, run
     from tongpin.gateway.cli_users import add_user
+    from tongpin.gateway.storage.repository import SqlRepository
 
     people = demo_users()
     logs.set_up(level=30)
@@ -114,7 +115,7 @@ def demo(
         store = await prepare_store(settings)
         try:
             for person in people:
-                await add_user(store, person.username, person.password, person.role, None)
+                await add_user(SqlRepository(store), person.username, person.password, person.role, None)
         finally:
             await store.close()
         await run(settings, ready)
@@ -134,6 +135,7 @@ def init(
 
     from tongpin.gateway.app import prepare_store
     from tongpin.gateway.cli_users import add_user
+    from tongpin.gateway.storage.repository import SqlRepository
     from tongpin.gateway.tls import ensure_certificate, own_names
 
     target = folder / "tongpin.yaml"
@@ -150,7 +152,7 @@ def init(
     async def prepare() -> None:
         store = await prepare_store(settings)
         try:
-            await add_user(store, username, password, "admin", None)
+            await add_user(SqlRepository(store), username, password, "admin", None)
         finally:
             await store.close()
 

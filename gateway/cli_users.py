@@ -41,11 +41,12 @@ def _password(from_stdin: bool) -> str:
 
 def _with_store(config: Path | None, work: Callable[[Repository], Coroutine[None, None, None]]) -> None:
     from tongpin.gateway.app import prepare_store
+    from tongpin.gateway.storage.repository import SqlRepository
 
     async def run() -> None:
         store = await prepare_store(load(config, os.environ))
         try:
-            await work(store)
+            await work(SqlRepository(store))
         finally:
             await store.close()
 

@@ -1,7 +1,7 @@
 """What is stored, as plain records, and the port to the store. Times are aware UTC."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -67,6 +67,29 @@ class JointChannel:
     closed_by: str | None = None
 
 
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+"""What JSON can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDraft:
+    """One thing that happened, for the audit log; number, time and hash are given when it is appended.
+
+    Attributes:
+        action: dotted and stable, e.g. ``joint-channel.consent``, ``floor.granted``, ``auth.login-failed``.
+        actor: who did it: a username, a party, or ``system``.
+        subject: what it was done to: an id.
+        agency: the agency whose auditors may see it, None = the command centre.
+        detail: more, without secrets. Floats are refused by nobody but best avoided.
+    """
+
+    action: str
+    actor: str
+    subject: str
+    agency: str | None = None
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
 class Repository(Protocol):
     """The store. Every call is one transaction: it happens whole or not at all.
 
@@ -92,6 +115,3 @@ class Repository(Protocol):
     async def joint_channel(self, channel_id: str) -> JointChannel | None: ...
 
     async def save_joint_channel(self, channel: JointChannel, *, is_new: bool) -> None: ...
-
-    async def ping(self) -> None:
-        """Raise StoreError when the database does not answer."""

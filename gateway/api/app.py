@@ -79,7 +79,7 @@ def create_app(services: ApiServices) -> FastAPI:
         legs = services.legs()
         online = sum(leg.online for leg in legs)
         try:
-            await services.repository.ping()
+            await services.ping_store()
             has_database = True
         except StoreError:
             has_database = False

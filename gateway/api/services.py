@@ -60,9 +60,16 @@ class LegState:
 
 @dataclass(frozen=True, slots=True)
 class ApiServices:
-    """Attributes: ``metrics`` is the text of /metrics; ``console`` the folder of the built page."""
+    """What the routes work with.
+
+    Attributes:
+        ping_store: raises StoreError when the database does not answer.
+        metrics: the text of /metrics.
+        console: the folder of the built page.
+    """
 
     repository: Repository
+    ping_store: Callable[[], Awaitable[None]]
     passwords: Passwords
     tokens: Tokens
     tickets: Tickets

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Boolean, DateTime, ForeignKey, String, Text, TypeDecorator
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, String, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -75,3 +75,19 @@ class JointChannelGroupRow(Base):
 
     joint_channel: Mapped[str] = mapped_column(ForeignKey("joint_channels.id"), primary_key=True)
     talk_group: Mapped[str] = mapped_column(ForeignKey("talk_groups.id"), primary_key=True)
+
+
+class AuditRow(Base):
+    """``detail`` is canonical JSON as text, so that the bytes that were hashed are the bytes that are kept."""
+
+    __tablename__ = "audit"
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    action: Mapped[str] = mapped_column(String(63), index=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    agency: Mapped[str | None] = mapped_column(String(63))
+    subject: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[str] = mapped_column(Text)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)

@@ -1,40 +1,25 @@
 """The repository over SQLAlchemy's asyncio engine."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
-from sqlalchemy import event, select, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import select
 
-from tongpin.gateway.errors import CallerError, StoreError
 from tongpin.gateway.records import Agency, JointChannel, JointChannelState, Role, TalkGroup, User
 from tongpin.gateway.storage.models import AgencyRow, JointChannelGroupRow, JointChannelRow, TalkGroupRow, UserRow
+from tongpin.gateway.storage.store import Store
 
 
 class SqlRepository:
-    """Implements :class:`tongpin.gateway.records.Repository`. Call :meth:`close` at the end."""
+    """Implements :class:`tongpin.gateway.records.Repository`."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
-        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
-
-    async def close(self) -> None:
-        await self._engine.dispose()
-
-    async def ping(self) -> None:
-        async with self._transaction() as session:
-            await session.execute(text("SELECT 1"))
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     async def agencies(self, *, with_retired: bool = False) -> Sequence[Agency]:
         query = select(AgencyRow).order_by(AgencyRow.id)
         if not with_retired:
             query = query.where(AgencyRow.is_retired.is_(False))
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             rows = (await session.scalars(query)).all()
         return [Agency(row.id, row.name, row.color, row.is_retired) for row in rows]
 
@@ -43,12 +28,12 @@ class SqlRepository:
         await self._save(row, is_new=is_new)
 
     async def users(self) -> Sequence[User]:
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             rows = (await session.scalars(select(UserRow).order_by(UserRow.username))).all()
         return [_user(row) for row in rows]
 
     async def user_by_name(self, username: str) -> User | None:
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             row = await session.scalar(select(UserRow).where(UserRow.username == username))
         return _user(row) if row is not None else None
 
@@ -67,7 +52,7 @@ class SqlRepository:
         query = select(TalkGroupRow).order_by(TalkGroupRow.id)
         if not with_retired:
             query = query.where(TalkGroupRow.is_retired.is_(False))
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             rows = (await session.scalars(query)).all()
         return [TalkGroup(row.id, row.name, row.agency, row.is_retired) for row in rows]
 
@@ -79,7 +64,7 @@ class SqlRepository:
         query = select(JointChannelRow).order_by(JointChannelRow.created_at, JointChannelRow.id)
         if state is not None:
             query = query.where(JointChannelRow.state == state.value)
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             rows = (await session.scalars(query)).all()
             members = (await session.scalars(select(JointChannelGroupRow))).all()
         groups: dict[str, list[str]] = {}
@@ -88,7 +73,7 @@ class SqlRepository:
         return [_joint_channel(row, groups.get(row.id, [])) for row in rows]
 
     async def joint_channel(self, channel_id: str) -> JointChannel | None:
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             row = await session.get(JointChannelRow, channel_id)
             query = select(JointChannelGroupRow.talk_group).where(JointChannelGroupRow.joint_channel == channel_id)
             groups = (await session.scalars(query)).all()
@@ -107,7 +92,7 @@ class SqlRepository:
             closed_at=channel.closed_at,
             closed_by=channel.closed_by,
         )
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             if is_new:
                 session.add(row)
                 await session.flush()
@@ -118,31 +103,11 @@ class SqlRepository:
                 await session.merge(row)
 
     async def _save(self, row: AgencyRow | UserRow | TalkGroupRow, *, is_new: bool) -> None:
-        async with self._transaction() as session:
+        async with self._store.transaction() as session:
             if is_new:
                 session.add(row)
             else:
                 await session.merge(row)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        try:
-            async with self._sessions() as session, session.begin():
-                yield session
-        except IntegrityError as error:
-            reason = str(error.orig)
-            if "FOREIGN KEY" in reason.upper():
-                raise CallerError(422, "unknown-reference", "names something that does not exist") from error
-            raise CallerError(409, "already-exists", "an object with this id or name exists already") from error
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"the database failed: {type(error).__name__}") from error
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _user(row: UserRow) -> User:

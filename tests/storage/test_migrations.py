@@ -14,6 +14,7 @@ from tongpin.gateway.records import Agency
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.models import Base
 from tongpin.gateway.storage.repository import SqlRepository
+from tongpin.gateway.storage.store import Store
 
 
 def test_the_newest_schema_is_the_models(tmp_path: Path) -> None:
@@ -29,13 +30,13 @@ def test_the_newest_schema_is_the_models(tmp_path: Path) -> None:
 async def test_a_second_upgrade_keeps_everything(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'x % y.db'}"
     await asyncio.to_thread(upgrade, url)
-    repository = SqlRepository(url)
-    await repository.save_agency(Agency("gongan", "公安"), is_new=True)
-    await repository.close()
+    store = Store(url)
+    await SqlRepository(store).save_agency(Agency("gongan", "公安"), is_new=True)
+    await store.close()
     await asyncio.to_thread(upgrade, url)
-    repository = SqlRepository(url)
-    assert list(await repository.agencies()) == [Agency("gongan", "公安")]
-    await repository.close()
+    store = Store(url)
+    assert list(await SqlRepository(store).agencies()) == [Agency("gongan", "公安")]
+    await store.close()
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tongpin.gateway.errors import CallerError, StoreError
 from tongpin.gateway.records import Agency, JointChannel, JointChannelState, Role, TalkGroup, User
 from tongpin.gateway.storage.models import Base
 from tongpin.gateway.storage.repository import SqlRepository
+from tongpin.gateway.storage.store import Store
 
 POLICE = Agency("gongan", "Public Security 公安", "#1f5fbf")
 URBAN = Agency("chengguan", "Urban Management 城管")
@@ -32,15 +33,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         url = f"sqlite+aiosqlite:///{tmp_path / 'tongpin.db'}"
     elif url == "memory":
         url = "sqlite+aiosqlite://"
-    repository = SqlRepository(url)
-    # The repository's own engine: a database in memory is nobody else's.
-    async with repository._engine.begin() as connection:
+    database = Store(url)
+    # The store's own engine: a database in memory is nobody else's.
+    async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    yield repository
+    yield SqlRepository(database)
     if request.param in FURTHER:
-        async with repository._engine.begin() as connection:
+        async with database.engine.begin() as connection:
             await connection.run_sync(Base.metadata.drop_all)
-    await repository.close()
+    await database.close()
 
 
 @pytest.fixture
@@ -163,8 +164,9 @@ async def test_a_joint_channel_is_written_whole_or_not_at_all(filled: SqlReposit
 
 
 async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
-    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
-    async with repository._engine.begin() as connection:
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    repository = SqlRepository(database)
+    async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     await repository.save_agency(POLICE, is_new=True)
     async with asyncio.TaskGroup() as tasks:
@@ -172,33 +174,33 @@ async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
             tasks.create_task(repository.save_agency(replace(POLICE, name=f"Police {number}"), is_new=False))
             tasks.create_task(repository.save_agency(Agency(f"a-{number}", f"Agency {number}"), is_new=True))
     assert len(await repository.agencies()) == 13
-    await repository.close()
+    await database.close()
 
 
 async def test_a_database_that_fails_is_a_store_error(tmp_path: Path) -> None:
-    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'folder' / 'x.db'}")
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'folder' / 'x.db'}")
     with pytest.raises(StoreError):
-        await repository.ping()
-    await repository.close()
-    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
+        await database.ping()
+    await database.close()
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(StoreError):
-        await repository.agencies()
-    await repository.close()
+        await SqlRepository(database).agencies()
+    await database.close()
 
 
 async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"not a database " * 100)
-    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
     with pytest.raises(StoreError):
-        await repository.ping()
-    await repository.close()
+        await database.ping()
+    await database.close()
 
 
 async def test_sqlite_is_set_up_for_a_service(tmp_path: Path) -> None:
-    repository = SqlRepository(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
     found = {}
-    async with repository._engine.connect() as connection:
+    async with database.engine.connect() as connection:
         for pragma in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys"):
             found[pragma] = (await connection.execute(text(f"PRAGMA {pragma}"))).scalar()
-    await repository.close()
+    await database.close()
     assert found == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 5000, "foreign_keys": 1}
