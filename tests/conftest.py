@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples come says how busy the machine is, not whether the code is right.
+settings.register_profile("tongpin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tongpin")
 
 
 @pytest.fixture(autouse=True)

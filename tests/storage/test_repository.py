@@ -5,6 +5,7 @@ A database named there must be empty and is emptied again.
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -182,6 +183,8 @@ async def test_a_database_that_fails_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         await database.ping()
     await database.close()
+    while any("_connection_worker" in thread.name for thread in threading.enumerate()):
+        await asyncio.sleep(0.01)  # aiosqlite's thread of the failed connection reports to this loop once more
     database = Store(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(StoreError):
         await SqlRepository(database).agencies()

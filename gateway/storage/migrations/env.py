@@ -1,8 +1,9 @@
-"""Alembic's entry: one asyncio connection, batch mode for SQLite."""
+"""Alembic's entry: one connection, batch mode for SQLite."""
 
 import asyncio
 
 from alembic import context
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -15,8 +16,18 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def _main() -> None:
-    engine = create_async_engine(context.config.get_main_option("sqlalchemy.url") or "")
+def _migrate_sqlite(url: str) -> None:
+    """By the plain driver: aiosqlite's thread would outlive the loop when the file cannot be opened."""
+    engine = create_engine(make_url(url).set(drivername="sqlite"))
+    try:
+        with engine.begin() as connection:
+            _run(connection)
+    finally:
+        engine.dispose()
+
+
+async def _migrate(url: str) -> None:
+    engine = create_async_engine(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_run)
@@ -24,4 +35,8 @@ async def _main() -> None:
         await engine.dispose()
 
 
-asyncio.run(_main())
+_url = context.config.get_main_option("sqlalchemy.url") or ""
+if _url.startswith("sqlite"):
+    _migrate_sqlite(_url)
+else:
+    asyncio.run(_migrate(_url))
