@@ -111,12 +111,13 @@ class Control:
         patch = self.patches[net.patch] if net.patch is not None else None
         return patch.counts(self.groups[group].agency, asked) if patch is not None else asked
 
-    def policy_changed(self, net: Net) -> None:
-        """Count whoever talks and waits anew, and say every position: the net, or its policy, is another one."""
+    def policy_changed(self, net: Net, *, is_new_net: bool) -> None:
+        """Count whoever talks and waits anew; on a new net every position is said."""
+        before = {} if is_new_net else self._positions(net)
         if net.floor.tenure is not None:
             self._count_again(net, net.floor.tenure)
         self._rank_again(net)
-        self._say_positions(net, {})
+        self._say_positions(net, before)
 
     def prefer_head(self, net: Net, now: float) -> None:
         """Nobody waits for somebody less urgent."""

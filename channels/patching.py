@@ -38,10 +38,17 @@ def arrange(
     # First everything that goes, then what comes: at no moment is anybody heard where they no longer belong.
     for net in touched:
         control.refresh(net)
-    touched += [_join(control, plan, wanted[plan.patch], now) for plan in plans]
+    for plan in plans:
+        standing = control.nets.get(NetId(plan.patch))
+        net = _join(control, plan, wanted[plan.patch], now)
+        if net is not standing:
+            touched.append(net)
+        elif all(net is not other for other in touched):
+            control.policy_changed(net, is_new_net=False)
+            control.prefer_head(net, now)
     for net in touched:
         if control.nets.get(net.id) is net:
-            control.policy_changed(net)
+            control.policy_changed(net, is_new_net=True)
             control.settle(net, now)
             control.prefer_head(net, now)
 

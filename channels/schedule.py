@@ -62,15 +62,15 @@ def check(recurrence: Recurrence, first: datetime, last: datetime) -> None:
 
 
 def occurrences(recurrence: Recurrence, first: datetime, last: datetime) -> Iterator[Occurrence]:
-    """All occurrences that begin at or after ``first`` and before ``last``, in order; none goes on after ``last``.
+    """All occurrences from the minute of ``first`` up to ``last``, in order; none goes on after ``last``.
 
     Args:
-        first: aware; gives the rule its day and time of day, as DTSTART does.
+        first: aware; gives the rule its day and minute of the day, as DTSTART does.
     Raises:
         ScheduleError: the zone or the rule cannot be read.
     """
     zone = _zone(recurrence.zone)
-    begin, last = first.astimezone(zone).replace(tzinfo=None), last.astimezone(UTC)
+    begin, last = first.astimezone(zone).replace(second=0, tzinfo=None), last.astimezone(UTC)
     later = _years_to_the_end_of_time(begin.year)
     times, count, until = _read(recurrence.rule, _shifted(begin, later), zone)
     stop = min(last, until) if until is not None else last

@@ -146,7 +146,7 @@ class Switchboard:
             old.name, old.agency = command.name, command.agency
             control.out.append(GroupDefined(command.group, command.name, command.agency))
             if has_moved:
-                control.policy_changed(control.nets[old.net])
+                control.policy_changed(control.nets[old.net], is_new_net=False)
                 control.prefer_head(control.nets[old.net], now)
 
     def _retire(self, command: c.RetireGroup, now: float) -> None:
