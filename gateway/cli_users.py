@@ -15,6 +15,7 @@ from tongpin.config.load import ConfigError, load
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD, Passwords
 from tongpin.gateway.errors import CallerError, TongpinError
 from tongpin.gateway.records import Repository, Role, User
+from tongpin.gateway.rights import check_post
 
 users = typer.Typer(no_args_is_help=True)
 
@@ -23,7 +24,8 @@ StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the pa
 
 
 async def add_user(store: Repository, username: str, password: str, role: str, agency: str | None) -> None:
-    """Make a user. Raises CallerError when the name is taken."""
+    """Make a user. Raises CallerError when the name is taken, or the role is not held there."""
+    check_post(Role(role), agency)
     user = User(f"u-{secrets.token_hex(6)}", username, await Passwords().hash(password), Role(role), agency)
     await store.save_user(user, is_new=True)
 

@@ -8,10 +8,13 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a user may do: a dispatcher talks and runs joint channels; an admin also changes people and things."""
+    """What a user is; ``tongpin.gateway.rights`` says what that allows, at the command centre or in an agency."""
 
     ADMIN = "admin"
+    AGENCY_ADMIN = "agency-admin"
     DISPATCHER = "dispatcher"
+    OFFICER = "officer"
+    AUDITOR = "auditor"
 
 
 class JointChannelState(StrEnum):

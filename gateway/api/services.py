@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tongpin.gateway.auth import Identity, LoginLimiter, Passwords, Tickets, Tokens
+from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import Repository
+from tongpin.gateway.rights import Identity
 
 
 class Socket(Protocol):

@@ -19,7 +19,7 @@ class SqlRepository:
         query = select(AgencyRow).order_by(AgencyRow.id)
         if not with_retired:
             query = query.where(AgencyRow.is_retired.is_(False))
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [Agency(row.id, row.name, row.color, row.is_retired) for row in rows]
 
@@ -28,12 +28,12 @@ class SqlRepository:
         await self._save(row, is_new=is_new)
 
     async def users(self) -> Sequence[User]:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(select(UserRow).order_by(UserRow.username))).all()
         return [_user(row) for row in rows]
 
     async def user_by_name(self, username: str) -> User | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.scalar(select(UserRow).where(UserRow.username == username))
         return _user(row) if row is not None else None
 
@@ -52,7 +52,7 @@ class SqlRepository:
         query = select(TalkGroupRow).order_by(TalkGroupRow.id)
         if not with_retired:
             query = query.where(TalkGroupRow.is_retired.is_(False))
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [TalkGroup(row.id, row.name, row.agency, row.is_retired) for row in rows]
 
@@ -64,7 +64,7 @@ class SqlRepository:
         query = select(JointChannelRow).order_by(JointChannelRow.created_at, JointChannelRow.id)
         if state is not None:
             query = query.where(JointChannelRow.state == state.value)
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
             members = (await session.scalars(select(JointChannelGroupRow))).all()
         groups: dict[str, list[str]] = {}
@@ -73,7 +73,7 @@ class SqlRepository:
         return [_joint_channel(row, groups.get(row.id, [])) for row in rows]
 
     async def joint_channel(self, channel_id: str) -> JointChannel | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.get(JointChannelRow, channel_id)
             query = select(JointChannelGroupRow.talk_group).where(JointChannelGroupRow.joint_channel == channel_id)
             groups = (await session.scalars(query)).all()

@@ -8,11 +8,12 @@ from tongpin.channels.commands import DefineGroup, RetireGroup
 from tongpin.channels.errors import GroupInPatchError, SwitchboardError
 from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.view import GroupView, PartyView, View
-from tongpin.gateway.api.deps import Admin, Caller, Services
+from tongpin.gateway.api.deps import Manager, Services, Viewer
 from tongpin.gateway.api.schemas import LegOut, MemberOut, TalkGroupChange, TalkGroupIn, TalkGroupOut
 from tongpin.gateway.api.services import ApiServices, LegState
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.records import TalkGroup
+from tongpin.gateway.rights import Right, require
 
 router = APIRouter(tags=["talk groups"])
 
@@ -51,13 +52,14 @@ async def _record(services: ApiServices, group_id: str) -> TalkGroup:
 
 
 @router.get("/talk-groups")
-async def talk_groups(caller: Caller, services: Services) -> list[TalkGroupOut]:
+async def talk_groups(caller: Viewer, services: Services) -> list[TalkGroupOut]:
     view = services.dispatcher.view()
     return [_group_out(group, view) for group in view.groups]
 
 
 @router.post("/talk-groups", status_code=201)
-async def create_talk_group(body: TalkGroupIn, caller: Admin, services: Services) -> TalkGroupOut:
+async def create_talk_group(body: TalkGroupIn, caller: Manager, services: Services) -> TalkGroupOut:
+    require(caller, Right.MANAGE, body.agency)
     await services.repository.save_talk_group(TalkGroup(body.id, body.name, body.agency), is_new=True)
     agency = AgencyId(body.agency) if body.agency else None
     services.dispatcher.apply(DefineGroup(GroupId(body.id), body.name, agency))
@@ -65,13 +67,14 @@ async def create_talk_group(body: TalkGroupIn, caller: Admin, services: Services
 
 
 @router.get("/talk-groups/{group_id}")
-async def read_talk_group(group_id: str, caller: Caller, services: Services) -> TalkGroupOut:
+async def read_talk_group(group_id: str, caller: Viewer, services: Services) -> TalkGroupOut:
     return _view_of(services, group_id)
 
 
 @router.patch("/talk-groups/{group_id}")
-async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Admin, services: Services) -> TalkGroupOut:
+async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Manager, services: Services) -> TalkGroupOut:
     group = replace(await _record(services, group_id), name=body.name)
+    require(caller, Right.MANAGE, group.agency)
     await services.repository.save_talk_group(group, is_new=False)
     agency = AgencyId(group.agency) if group.agency else None
     services.dispatcher.apply(DefineGroup(GroupId(group.id), group.name, agency))
@@ -79,9 +82,10 @@ async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Admin,
 
 
 @router.delete("/talk-groups/{group_id}", status_code=204)
-async def retire_talk_group(group_id: str, caller: Admin, services: Services) -> None:
+async def retire_talk_group(group_id: str, caller: Manager, services: Services) -> None:
     """Retire a talk group that is in no joint channel now."""
     group = await _record(services, group_id)
+    require(caller, Right.MANAGE, group.agency)
     command = RetireGroup(GroupId(group_id))
     try:
         services.dispatcher.check(command)
@@ -99,12 +103,12 @@ def _leg_out(leg: LegState) -> LegOut:
 
 
 @router.get("/legs")
-async def legs(caller: Caller, services: Services) -> list[LegOut]:
+async def legs(caller: Viewer, services: Services) -> list[LegOut]:
     return [_leg_out(leg) for leg in services.legs()]
 
 
 @router.get("/legs/{name}")
-async def read_leg(name: str, caller: Caller, services: Services) -> LegOut:
+async def read_leg(name: str, caller: Viewer, services: Services) -> LegOut:
     for leg in services.legs():
         if leg.name == name:
             return _leg_out(leg)
