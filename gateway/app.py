@@ -67,7 +67,7 @@ async def prepare_store(config: Config) -> Store:
     config.data_folder.mkdir(parents=True, exist_ok=True)
     url = storage_url(config)
     await asyncio.to_thread(upgrade, url)
-    store = Store(url)
+    store = Store(url, pool_size=config.storage.pool_size, statement_limit_s=config.storage.statement_limit_s)
     await _seed(SqlRepository(store), config)
     return store
 

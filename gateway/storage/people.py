@@ -17,7 +17,7 @@ class SqlPeople(SqlPart):
         query = select(AgencyRow).order_by(AgencyRow.id)
         if not with_retired:
             query = query.where(AgencyRow.is_retired.is_(False))
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [Agency(row.id, row.name, row.color, row.is_retired) for row in rows]
 
@@ -32,17 +32,17 @@ class SqlPeople(SqlPart):
                 await session.merge(row)
 
     async def users(self) -> Sequence[User]:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(select(UserRow).order_by(UserRow.username))).all()
         return [_user(row) for row in rows]
 
     async def user(self, user_id: str) -> User | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.get(UserRow, user_id)
         return _user(row) if row is not None else None
 
     async def user_by_name(self, username: str) -> User | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.scalar(select(UserRow).where(UserRow.username == username))
         return _user(row) if row is not None else None
 

@@ -21,12 +21,12 @@ class SqlPlaces(SqlPart):
             query = query.where(GridRow.is_retired.is_(False))
         if scheme is not None:
             query = query.where(GridRow.scheme == scheme)
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [_grid(row) for row in rows]
 
     async def grid(self, grid_id: str) -> Grid | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.get(GridRow, grid_id)
         return _grid(row) if row is not None else None
 

@@ -18,7 +18,7 @@ class SqlRepository(SqlPeople, SqlThings, SqlPlaces):
         query = select(JointChannelRow).order_by(JointChannelRow.created_at, JointChannelRow.id)
         if state is not None:
             query = query.where(JointChannelRow.state == state.value)
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
             members = (await session.scalars(select(JointChannelGroupRow))).all()
         groups: dict[str, list[str]] = {}
@@ -27,7 +27,7 @@ class SqlRepository(SqlPeople, SqlThings, SqlPlaces):
         return [_joint_channel(row, groups.get(row.id, [])) for row in rows]
 
     async def joint_channel(self, channel_id: str) -> JointChannel | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.get(JointChannelRow, channel_id)
             query = select(JointChannelGroupRow.talk_group).where(JointChannelGroupRow.joint_channel == channel_id)
             groups = (await session.scalars(query)).all()

@@ -26,7 +26,7 @@ class SqlThings(SqlPart):
         query = select(TalkGroupRow).order_by(TalkGroupRow.id)
         if not with_retired:
             query = query.where(TalkGroupRow.is_retired.is_(False))
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [TalkGroup(row.id, row.name, row.agency, row.is_retired) for row in rows]
 
@@ -57,11 +57,11 @@ class SqlThings(SqlPart):
             query = query.where(UnitRow.id.in_(select(UnitGridRow.unit).where(UnitGridRow.grid.in_(wanted.grids))))
         if wanted.radio_id is not None:
             query = query.where(UnitRow.id.in_(_holders([wanted.radio_id])))
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             return await _units(session, (await session.scalars(query)).all())
 
     async def unit(self, unit_id: str) -> Unit | None:
-        async with self._store.transaction() as session:
+        async with self._store.reading() as session:
             row = await session.get(UnitRow, unit_id)
             found = await _units(session, [row] if row is not None else [])
         return found[0] if found else None

@@ -55,12 +55,12 @@ class House:
 
     async def audit(self) -> list[tuple[str, str, str, str | None]]:
         """Action, actor, subject and agency of every entry."""
-        async with self.store.transaction() as session:
+        async with self.store.reading() as session:
             rows = (await session.scalars(select(AuditRow).order_by(AuditRow.sequence))).all()
         return [(row.action, row.actor, row.subject, row.agency) for row in rows]
 
     async def audit_count(self) -> int:
-        async with self.store.transaction() as session:
+        async with self.store.reading() as session:
             return await session.scalar(select(func.count()).select_from(AuditRow)) or 0
 
 
