@@ -56,9 +56,17 @@ class WebrtcConfig(Model):
 
 
 class StorageConfig(Model):
-    """``url`` is an SQLAlchemy asyncio URL; None is an SQLite file in the data folder."""
+    """The database.
+
+    Attributes:
+        url: an SQLAlchemy asyncio URL; None is an SQLite file in the data folder.
+        pool_size: connections at most.
+        statement_limit_s: the longest a statement may take or wait.
+    """
 
     url: str | None = None
+    pool_size: Int = Field(default=10, ge=1, le=100)
+    statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
 class RecordingConfig(Model):

@@ -88,6 +88,7 @@ def demo(
     from tongpin.gateway import logs
     from tongpin.gateway.app import prepare_store, run
     from tongpin.gateway.cli_users import add_user
+    from tongpin.gateway.demo_district import settle
     from tongpin.gateway.storage.repository import SqlRepository
 
     people = demo_users()
@@ -114,6 +115,7 @@ def demo(
         settings = demo_config(folder, host, port, chatter)
         store = await prepare_store(settings)
         try:
+            await settle(SqlRepository(store))
             for person in people:
                 await add_user(SqlRepository(store), person.username, person.password, person.role, None)
         finally:
