@@ -23,7 +23,7 @@ export const zh: Words = {
   members: '{n} 个在线：{names}',
   joint: '联合频道',
   with: '与 {names} 同频',
-  select: '在此讲话',
+  select: '讲话',
   selected: '已选定',
   mute: '静音',
   unmute: '取消静音',
