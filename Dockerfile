@@ -3,7 +3,7 @@ FROM python:3.12-slim-bookworm AS builder
 WORKDIR /source
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN TONGPIN_NATIVE=yes python -m pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN TONGPIN_NATIVE=yes python -m pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"
 
 FROM python:3.12-slim-bookworm
 COPY scripts/packages-run.txt /tmp/packages-run.txt
@@ -11,7 +11,7 @@ RUN apt-get update \
     && xargs -a /tmp/packages-run.txt apt-get install -y --no-install-recommends \
     && rm -rf /var/lib/apt/lists/* /tmp/packages-run.txt
 RUN --mount=type=bind,from=builder,source=/wheels,target=/wheels \
-    python -m pip install --no-cache-dir --no-index --find-links=/wheels tongpin
+    python -m pip install --no-cache-dir --no-index --find-links=/wheels "tongpin[postgres]"
 # audio and dialout: the sound cards and serial ports that the container is given
 RUN useradd --uid 10001 --groups audio,dialout --no-create-home tongpin \
     && install -d -o tongpin -g tongpin /data

@@ -1,4 +1,4 @@
-"""The folder mapping of the rooms into ``tongpin.*``, the console's build and the native fan-out (see pyproject.toml)."""
+"""The folder mapping of the rooms into ``tongpin.*``, the console's build and the native fan-out."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def build_console() -> None:
         return
     command = npm()
     env = {**os.environ, "PATH": str(Path(command[0]).parent) + os.pathsep + os.environ.get("PATH", "")}
-    for words in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+    for words in (["ci", "--omit=dev", "--no-audit", "--no-fund"], ["run", "build"]):
         print("console: npm", *words, file=sys.stderr, flush=True)
         try:
             subprocess.run([*command, *words], cwd=CONSOLE, env=env, check=True)

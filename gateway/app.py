@@ -28,8 +28,9 @@ from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
-from tongpin.gateway.records import Agency, Repository, TalkGroup
+from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
@@ -66,12 +67,12 @@ async def prepare_store(config: Config) -> Store:
     config.data_folder.mkdir(parents=True, exist_ok=True)
     url = storage_url(config)
     await asyncio.to_thread(upgrade, url)
-    store = Store(url)
+    store = Store(url, pool_size=config.storage.pool_size, statement_limit_s=config.storage.statement_limit_s)
     await _seed(SqlRepository(store), config)
     return store
 
 
-async def _seed(repository: Repository, config: Config) -> None:
+async def _seed(repository: SqlRepository, config: Config) -> None:
     """What the file names and the store does not have yet is made; what was changed by API since then stays."""
     agencies = {agency.id for agency in await repository.agencies(with_retired=True)}
     for agency in config.agencies:
@@ -127,6 +128,11 @@ class Gateway:
             self.runner.add_handler(handler)
         self.services = ApiServices(
             repository=repository,
+            people=repository,
+            talk_groups=repository,
+            units=repository,
+            grids=repository,
+            places=Places(repository, repository),
             ping_store=store.ping,
             passwords=Passwords(),
             tokens=Tokens(load_secret(config.data_folder), clock),

@@ -6,7 +6,6 @@ import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.records import Role, User
+from tongpin.gateway.rights import Identity
 
 TOKEN_LIFE = timedelta(hours=1)
 TICKET_LIFE_S = 30.0
@@ -42,16 +42,6 @@ class Passwords:
         async with self._turn:
             is_right = await asyncio.to_thread(self._hash.verify, password[:MAX_PASSWORD], stored)
         return is_right and user is not None and not user.is_disabled
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who is calling, as a token or ticket says."""
-
-    user: str
-    username: str
-    role: Role
-    agency: str | None
 
 
 class Tokens:

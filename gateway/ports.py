@@ -5,7 +5,6 @@ from typing import Protocol
 from tongpin.channels.commands import Command
 from tongpin.channels.effects import Effect
 from tongpin.channels.view import View
-from tongpin.gateway.records import Role
 
 
 class Dispatcher(Protocol):
@@ -24,8 +23,3 @@ class EffectHandler(Protocol):
     """Carries effects out. Called in order; must not block and must not raise."""
 
     def __call__(self, effect: Effect, now: float) -> None: ...
-
-
-def may_use(role: Role, own_agency: str | None, agency: str | None) -> bool:
-    """Whether a user may hear and talk on a group of an agency: its own people, the command centre, and admins."""
-    return role is Role.ADMIN or own_agency is None or agency is None or agency == own_agency

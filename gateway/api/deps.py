@@ -6,10 +6,8 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from tongpin.gateway.api.services import ApiServices
-from tongpin.gateway.auth import Identity
 from tongpin.gateway.errors import CallerError
-from tongpin.gateway.ports import may_use
-from tongpin.gateway.records import Role
+from tongpin.gateway.rights import Identity, Right, require, require_somewhere
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
 
@@ -35,21 +33,28 @@ def identity(services: Services, token: Annotated[str | None, Depends(_bearer)])
 Caller = Annotated[Identity, Depends(identity)]
 
 
-def admin(caller: Caller) -> Identity:
-    """The caller, if an admin. Raises CallerError 403."""
-    if caller.role is not Role.ADMIN:
-        raise CallerError(403, "admins-only", "only an admin may do this")
-    return caller
+class With:
+    """A dependency: the caller, who has this right somewhere. Raises CallerError 403.
+
+    Whose things it reaches is asked once it is known whose they are: :func:`tongpin.gateway.rights.require`.
+    """
+
+    def __init__(self, right: Right) -> None:
+        self.right = right
+
+    def __call__(self, caller: Caller) -> Identity:
+        require_somewhere(caller, self.right)
+        return caller
 
 
-Admin = Annotated[Identity, Depends(admin)]
+Viewer = Annotated[Identity, Depends(With(Right.SEE))]
+Manager = Annotated[Identity, Depends(With(Right.MANAGE))]
 
 
-def check_group(services: ApiServices, caller: Identity, group: str) -> None:
-    """The caller may hear and talk on the group. Raises CallerError 403 or 404."""
+def check_group(services: ApiServices, caller: Identity, group: str, right: Right) -> None:
+    """The caller has this right on the group. Raises CallerError 403 or 404."""
     for known in services.dispatcher.view().groups:
         if known.group == group:
-            if not may_use(caller.role, caller.agency, known.agency):
-                raise CallerError(403, "other-agency", f"talk group {group!r} belongs to another agency")
+            require(caller, right, known.agency)
             return
     raise CallerError(404, "no-such-talk-group", f"there is no talk group {group!r}")

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tongpin.gateway.auth import Identity, LoginLimiter, Passwords, Tickets, Tokens
+from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import Repository
+from tongpin.gateway.records import People, Repository, TalkGroups
+from tongpin.gateway.rights import Identity
+from tongpin.gateway.things import Grids, Units
 
 
 class Socket(Protocol):
@@ -69,6 +72,11 @@ class ApiServices:
     """
 
     repository: Repository
+    people: People
+    talk_groups: TalkGroups
+    units: Units
+    grids: Grids
+    places: Places
     ping_store: Callable[[], Awaitable[None]]
     passwords: Passwords
     tokens: Tokens

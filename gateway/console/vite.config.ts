@@ -1,7 +1,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
-const gateway = process.env['TONGPIN_GATEWAY'] ?? 'http://127.0.0.1:8080';
+const gateway = process.env.TONGPIN_GATEWAY ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   base: './',

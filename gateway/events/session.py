@@ -13,7 +13,6 @@ from tongpin.channels import commands as c
 from tongpin.channels import effects as e
 from tongpin.channels.errors import SwitchboardError
 from tongpin.channels.ids import AgencyId, GroupId, PartyId, PartyKind, Priority, ReleaseCause
-from tongpin.gateway.auth import Identity
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.errors import CallerError, PeerError
 from tongpin.gateway.events.log import Event, EventLog, Json, plain, view_json
@@ -32,7 +31,8 @@ from tongpin.gateway.events.wire import (
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Sink, Talk
-from tongpin.gateway.ports import Dispatcher, may_use
+from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.rights import Identity, Right, may, require
 
 _log = structlog.get_logger(__name__)
 
@@ -220,12 +220,16 @@ class Session:
             await self._socket.close()
 
     def join(self, group: GroupId, agency: str | None) -> None:
-        """Membership of a group that the user may use."""
-        if not may_use(self.identity.role, self.identity.agency, agency):
+        """Membership of a group that the user may hear."""
+        if not may(self.identity, Right.LISTEN, agency):
             return
         self._service.dispatcher.apply(
             c.SetMembership(
-                self.party, group, may_listen=group not in self._muted, may_talk=True, max_priority=Priority.EMERGENCY
+                self.party,
+                group,
+                may_listen=group not in self._muted,
+                may_talk=may(self.identity, Right.TALK, agency),
+                max_priority=Priority.EMERGENCY,
             )
         )
 
@@ -397,11 +401,12 @@ class Session:
         self.post_text(event.text)
 
     def _allowed(self, group: str) -> GroupId:
-        """The group, if the user may use it. Raises CallerError."""
+        """The group, if the user may take its floor. Raises CallerError."""
         for known in self._service.dispatcher.view().groups:
-            if known.group == group and may_use(self.identity.role, self.identity.agency, known.agency):
+            if known.group == group:
+                require(self.identity, Right.OVERRIDE, known.agency)
                 return known.group
-        raise CallerError(404, "no-such-talk-group", f"you have no talk group {group!r}")
+        raise CallerError(404, "no-such-talk-group", f"there is no talk group {group!r}")
 
     def _press(self, message: PttPress) -> None:
         self._request = message.request

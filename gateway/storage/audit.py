@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tongpin.gateway.records import AuditDraft
@@ -16,6 +16,7 @@ from tongpin.gateway.storage.models import AuditRow
 
 GENESIS = "0" * 64
 """The ``previous`` of the first entry."""
+_HEAD_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('tongpin audit'))")
 
 
 def canonical(content: object) -> bytes:
@@ -39,7 +40,14 @@ def entry_hash(sequence: int, at: datetime, draft: AuditDraft, previous: str) ->
 
 
 async def append(session: AsyncSession, drafts: Iterable[AuditDraft], at: datetime) -> None:
-    """Add entries in this order to the end of the chain, at this time (aware)."""
+    """Add entries in this order to the end of the chain, at this time (aware).
+
+    Until the transaction ends nobody else can append. So append last, after everything that may wait for a lock.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        # Not a row lock: who has waited for one would go on from the end of the chain as it was before.
+        await session.execute(_HEAD_LOCK)
+    # On SQLite every transaction that writes has the database's one write lock from its beginning.
     last = (await session.execute(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1))).scalar_one_or_none()
     sequence, previous = (last.sequence, last.hash) if last is not None else (0, GENESIS)
     for draft in drafts:

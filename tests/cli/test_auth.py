@@ -13,7 +13,6 @@ from tongpin.gateway.auth import (
     MAX_PASSWORD,
     TICKET_LIFE_S,
     TOKEN_LIFE,
-    Identity,
     LoginLimiter,
     Passwords,
     Tickets,
@@ -21,6 +20,7 @@ from tongpin.gateway.auth import (
     load_secret,
 )
 from tongpin.gateway.records import Role, User
+from tongpin.gateway.rights import Identity
 
 SECRET = b"0123456789abcdef0123456789abcdef0123456789abcdef"
 CHEN = User("u-1", "chen", "", Role.DISPATCHER, "gongan")

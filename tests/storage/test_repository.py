@@ -1,10 +1,6 @@
-"""One battery for every database: SQLite in a file and in memory; others by TONGPIN_TEST_STORAGE_URLS (spaces between).
-
-A database named there must be empty and is emptied again.
-"""
+"""One battery for every database: SQLite in a file and in memory, and PostgreSQL."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -23,25 +19,16 @@ from tongpin.gateway.storage.store import Store
 POLICE = Agency("gongan", "Public Security 公安", "#1f5fbf")
 URBAN = Agency("chengguan", "Urban Management 城管")
 AT = datetime(2026, 5, 1, 8, 30, 0, 123456, tzinfo=UTC)
-# Read at import: the suite's own fixture hides TONGPIN_ variables from the tests.
-FURTHER = os.environ.get("TONGPIN_TEST_STORAGE_URLS", "").split()
 
 
-@pytest.fixture(params=["file", "memory", *FURTHER])
+@pytest.fixture(params=["file", "memory", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlRepository]:
-    url: str = request.param
-    if url == "file":
-        url = f"sqlite+aiosqlite:///{tmp_path / 'tongpin.db'}"
-    elif url == "memory":
-        url = "sqlite+aiosqlite://"
-    database = Store(url)
+    urls = {"file": f"sqlite+aiosqlite:///{tmp_path / 'tongpin.db'}", "memory": "sqlite+aiosqlite://"}
+    database = Store(urls.get(request.param) or request.getfixturevalue("postgres_url"))
     # The store's own engine: a database in memory is nobody else's.
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield SqlRepository(database)
-    if request.param in FURTHER:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.drop_all)
     await database.close()
 
 
@@ -164,18 +151,13 @@ async def test_a_joint_channel_is_written_whole_or_not_at_all(filled: SqlReposit
     assert await filled.joint_channel("jc-x") is None
 
 
-async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
-    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
-    repository = SqlRepository(database)
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    await repository.save_agency(POLICE, is_new=True)
+async def test_many_writers_wait_for_each_other(store: SqlRepository) -> None:
+    await store.save_agency(POLICE, is_new=True)
     async with asyncio.TaskGroup() as tasks:
         for number in range(12):
-            tasks.create_task(repository.save_agency(replace(POLICE, name=f"Police {number}"), is_new=False))
-            tasks.create_task(repository.save_agency(Agency(f"a-{number}", f"Agency {number}"), is_new=True))
-    assert len(await repository.agencies()) == 13
-    await database.close()
+            tasks.create_task(store.save_agency(replace(POLICE, name=f"Police {number}"), is_new=False))
+            tasks.create_task(store.save_agency(Agency(f"a-{number}", f"Agency {number}"), is_new=True))
+    assert len(await store.agencies()) == 13
 
 
 async def test_a_database_that_fails_is_a_store_error(tmp_path: Path) -> None:
@@ -200,7 +182,7 @@ async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> No
 
 
 async def test_sqlite_is_set_up_for_a_service(tmp_path: Path) -> None:
-    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    database = Store(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}", statement_limit_s=5)
     found = {}
     async with database.engine.connect() as connection:
         for pragma in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys"):

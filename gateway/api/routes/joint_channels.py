@@ -1,13 +1,19 @@
 """Joint channels: several agencies' talk groups on the same frequency, for a purpose and a time."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
 
-from tongpin.gateway.api.deps import Caller, Services
+from fastapi import APIRouter, Depends, Response
+
+from tongpin.gateway.api.deps import Services, Viewer, With
 from tongpin.gateway.api.schemas import JointChannelIn, JointChannelOut
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.records import JointChannel, JointChannelState
+from tongpin.gateway.rights import Identity, Right, require
 
 router = APIRouter(tags=["joint channels"])
+
+Proposer = Annotated[Identity, Depends(With(Right.PROPOSE))]
+Runner = Annotated[Identity, Depends(With(Right.RUN))]
 
 
 def _out(channel: JointChannel) -> JointChannelOut:
@@ -28,7 +34,7 @@ def _out(channel: JointChannel) -> JointChannelOut:
 
 @router.get("/joint-channels")
 async def joint_channels(
-    caller: Caller, services: Services, state: JointChannelState | None = None
+    caller: Viewer, services: Services, state: JointChannelState | None = None
 ) -> list[JointChannelOut]:
     """All joint channels, the oldest first; ``state=active`` for those that stand now."""
     return [_out(channel) for channel in await services.repository.joint_channels(state=state)]
@@ -36,13 +42,13 @@ async def joint_channels(
 
 @router.post("/joint-channels", status_code=201)
 async def open_joint_channel(
-    body: JointChannelIn, caller: Caller, services: Services, response: Response
+    body: JointChannelIn, caller: Proposer, services: Services, response: Response
 ) -> JointChannelOut:
     """Put the talk groups on one floor, at once. 409 names the joint channel that a group is in already."""
     if body.expires_at <= services.clock.at():
         raise CallerError(422, "expired-already", "expires_at lies in the past")
     if body.lead_agency is not None:
-        known = {agency.id for agency in await services.repository.agencies()}
+        known = {agency.id for agency in await services.people.agencies()}
         if body.lead_agency not in known:
             raise CallerError(404, "no-such-agency", f"there is no agency {body.lead_agency!r}")
     channel = await services.joint_channels.open(
@@ -50,7 +56,7 @@ async def open_joint_channel(
         purpose=body.purpose,
         talk_groups=body.talk_groups,
         expires_at=body.expires_at,
-        lead_agency=body.lead_agency,
+        lead_agency=body.lead_agency or caller.agency,
         created_by=caller.username,
     )
     response.headers["Location"] = f"/api/v1/joint-channels/{channel.id}"
@@ -58,7 +64,7 @@ async def open_joint_channel(
 
 
 @router.get("/joint-channels/{channel_id}")
-async def read_joint_channel(channel_id: str, caller: Caller, services: Services) -> JointChannelOut:
+async def read_joint_channel(channel_id: str, caller: Viewer, services: Services) -> JointChannelOut:
     channel = await services.repository.joint_channel(channel_id)
     if channel is None:
         raise CallerError(404, "no-such-joint-channel", f"there is no joint channel {channel_id!r}")
@@ -66,6 +72,9 @@ async def read_joint_channel(channel_id: str, caller: Caller, services: Services
 
 
 @router.post("/joint-channels/{channel_id}/close")
-async def close_joint_channel(channel_id: str, caller: Caller, services: Services) -> JointChannelOut:
+async def close_joint_channel(channel_id: str, caller: Runner, services: Services) -> JointChannelOut:
     """Take it down: every talk group has its own floor again."""
+    channel = await services.repository.joint_channel(channel_id)
+    if channel is not None:
+        require(caller, Right.RUN, channel.lead_agency)
     return _out(await services.joint_channels.close(channel_id, caller.username))

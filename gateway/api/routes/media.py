@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from tongpin.gateway.api.deps import Caller, Services, check_group
 from tongpin.gateway.errors import CallerError
+from tongpin.gateway.rights import Right
 
 router = APIRouter(tags=["media"])
 
@@ -43,14 +44,14 @@ async def _answer(
 @router.post("/whip/{talk_group}", status_code=201, response_class=Response)
 async def publish(talk_group: str, request: Request, caller: Caller, services: Services) -> Response:
     """Talk with a standard publisher: voice activity asks for the floor. The body is the SDP offer."""
-    check_group(services, caller, talk_group)
+    check_group(services, caller, talk_group, Right.TALK)
     return await _answer(services.clients.publish, "whip", talk_group, request, caller)
 
 
 @router.post("/whep/{talk_group}", status_code=201, response_class=Response)
 async def play(talk_group: str, request: Request, caller: Caller, services: Services) -> Response:
     """Listen with a standard player. The body is the SDP offer."""
-    check_group(services, caller, talk_group)
+    check_group(services, caller, talk_group, Right.LISTEN)
     return await _answer(services.clients.play, "whep", talk_group, request, caller)
 
 

@@ -121,7 +121,7 @@ export function apply(board: Board, event: WireEvent, now: number): void {
   const leg = board.legs[text('leg')]
   switch (PARTY_KINDS.includes(event.kind) ? 'party_attached' : event.kind) {
     case 'group_defined':
-      defineGroup(board, text('group'), text('name'), event['agency'] as string | null)
+      defineGroup(board, text('group'), text('name'), event.agency as string | null)
       break
     case 'group_retired':
       retireGroup(board, text('group'))
@@ -129,7 +129,7 @@ export function apply(board: Board, event: WireEvent, now: number): void {
     case 'party_attached': {
       const id = text('party')
       const kind = id.split(':', 1)[0] ?? ''
-      const agency = event['agency'] as string | null
+      const agency = event.agency as string | null
       board.parties[id] = { id, kind, label: text('label'), agency, is_deaf: false, is_keyed: false }
       break
     }
@@ -138,8 +138,8 @@ export function apply(board: Board, event: WireEvent, now: number): void {
       break
     case 'membership_set':
       if (group) {
-        setMember(group.listeners, text('party'), event['may_listen'] === true)
-        setMember(group.talkers, text('party'), event['may_talk'] === true)
+        setMember(group.listeners, text('party'), event.may_listen === true)
+        setMember(group.talkers, text('party'), event.may_talk === true)
       }
       break
     case 'membership_ended':
@@ -155,13 +155,13 @@ export function apply(board: Board, event: WireEvent, now: number): void {
         floor.holder = text('party')
         floor.group = text('group')
         floor.priority = text('priority')
-        floor.talk = Number(event['talk'])
-        floor.limitAt = now + Number(event['limit_s']) * 1000
+        floor.talk = Number(event.talk)
+        floor.limitAt = now + Number(event.limit_s) * 1000
       }
       break
     case 'floor_queued':
       leaveQueues(board, text('party'))
-      floor?.queue.splice(Number(event['position']) - 1, 0, {
+      floor?.queue.splice(Number(event.position) - 1, 0, {
         party: text('party'),
         group: text('group'),
         priority: text('priority'),
@@ -175,7 +175,7 @@ export function apply(board: Board, event: WireEvent, now: number): void {
       break
     case 'floor_released':
       // A late word about an earlier talk must not end the one that runs.
-      if (floor && floor.talk === event['talk']) Object.assign(floor, { ...idleFloor(), queue: floor.queue })
+      if (floor && floor.talk === event.talk) Object.assign(floor, { ...idleFloor(), queue: floor.queue })
       break
     case 'deafness_began':
     case 'deafness_ended':
@@ -187,11 +187,17 @@ export function apply(board: Board, event: WireEvent, now: number): void {
       break
     case 'patch_installed': {
       const net = text('net')
-      regroup(board, event['groups'] as string[], () => net, text('patch'), text('name'))
+      regroup(board, event.groups as string[], () => net, text('patch'), text('name'))
+      break
+    }
+    case 'patch_changed': {
+      const [net, groups] = [text('net'), event.groups as string[]]
+      const both = [...new Set([...(board.nets[net]?.groups ?? []), ...groups])]
+      regroup(board, both, (id) => (groups.includes(id) ? net : id), text('patch'), text('name'))
       break
     }
     case 'patch_removed':
-      regroup(board, event['groups'] as string[], (id) => id, null, null)
+      regroup(board, event.groups as string[], (id) => id, null, null)
       break
     case 'leg_online':
       if (leg) Object.assign(leg, { online: true, reason: text('reason') })
@@ -283,7 +289,8 @@ function regroup(
     const group = board.groups[id]
     if (!group) continue
     group.net = netFor(id)
-    const net = (board.nets[group.net] ??= { id: group.net, groups: [], jointChannel, name, floor: idleFloor() })
+    const joint = group.net === id ? { jointChannel: null, name: null } : { jointChannel, name }
+    const net = (board.nets[group.net] ??= { id: group.net, groups: [], ...joint, floor: idleFloor() })
     if (!net.groups.includes(id)) net.groups.push(id)
   }
   for (const { queue, ...talk } of floors) {

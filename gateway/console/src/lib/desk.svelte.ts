@@ -337,22 +337,22 @@ export class Desk {
     switch (message.type) {
       case 'welcome':
         this.party = text('party')
-        this.slotCount = Number(message['slots'])
-        this.iceServers = message['ice_servers'] as string[]
+        this.slotCount = Number(message.slots)
+        this.iceServers = message.ice_servers as string[]
         break
       case 'view':
-        this.board = fromView(message['view'] as WireView, performance.now())
+        this.board = fromView(message.view as WireView, performance.now())
         this.begin()
         break
       case 'resumed':
         this.begin()
         break
       case 'event':
-        apply(this.board, message['event'] as WireEvent, performance.now() - ageMs)
+        apply(this.board, message.event as WireEvent, performance.now() - ageMs)
         this.chooseSomething()
         break
       case 'levels':
-        applyLevels(this.board, message['legs'] as Partial<Leg>[])
+        applyLevels(this.board, message.legs as Partial<Leg>[])
         break
       case 'answer':
         this.media?.answer(text('sdp')).catch(() => { this.redial() })
@@ -365,7 +365,7 @@ export class Desk {
         this.slotMoved(message)
         break
       case 'error':
-        if (message['code'] === 'media-lost') {
+        if (message.code === 'media-lost') {
           this.tell({ key: 'mediaLost' })
           this.redial()
         } else {
@@ -396,9 +396,9 @@ export class Desk {
   }
 
   private slotMoved(message: Message): void {
-    const index = Number(message['slot'])
-    const source = message['source'] as { party: string; label: string } | null
-    const group = message['group'] as string | null
+    const index = Number(message.slot)
+    const source = message.source as { party: string; label: string } | null
+    const group = message.group as string | null
     this.slots[index] = source && group !== null ? { group, party: source.party, label: source.label } : null
     this.setGains()
   }

@@ -13,7 +13,7 @@ class Bench {
   readonly key = new TalkKey({
     send: (message) => {
       if (!this.isConnected) return false
-      this.log.push(String(message['type']))
+      this.log.push(String(message.type))
       return true
     },
     openMicrophone: () => {

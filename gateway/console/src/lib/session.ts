@@ -125,19 +125,19 @@ export class Session {
     if (message === null) return
     let ageMs = 0
     if (message.type === 'view') {
-      this.sequence = Number(message['sequence'])
+      this.sequence = Number(message.sequence)
       this.#ready()
     } else if (message.type === 'resumed') {
       this.#ready()
     } else if (message.type === 'event') {
-      if (this.sequence !== null && message['sequence'] !== this.sequence + 1) {
+      if (this.sequence !== null && message.sequence !== this.sequence + 1) {
         // A gap: what we show is wrong. Ask for the whole picture.
         this.sequence = null
         this.#lose(socket)
         return
       }
-      this.sequence = Number(message['sequence'])
-      const shiftMs = Date.now() - Date.parse(String(message['at']))
+      this.sequence = Number(message.sequence)
+      const shiftMs = Date.now() - Date.parse(String(message.at))
       if (!Number.isNaN(shiftMs)) {
         this.#clockShiftMs = Math.min(this.#clockShiftMs, shiftMs)
         ageMs = shiftMs - this.#clockShiftMs
