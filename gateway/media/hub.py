@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from time import monotonic
 
 from tongpin.channels.effects import Listener
-from tongpin.channels.ids import PartyId
+from tongpin.channels.ids import GroupId, PartyId
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Sink, Talk
+
+_RECORDER = PartyId("recorder")
+_NO_GROUP = GroupId("")
 
 
 @dataclass(slots=True)
@@ -29,10 +32,15 @@ class Hub:
     """
 
     def __init__(self) -> None:
+        self._recorder: Sink | None = None
         self._sources: dict[PartyId, SourceState] = {}
         self._sinks: dict[PartyId, Sink] = {}
         self._installed: dict[PartyId, tuple[int, dict[PartyId, Sink]]] = {}
         self._wanted: dict[PartyId, dict[PartyId, Listener]] = {}
+
+    def record_to(self, recorder: Sink) -> None:
+        """Give every talk from now on one more sink, whoever listens: the recorder. Say it before the first talk."""
+        self._recorder = recorder
 
     def add_source(self, source: PartyId) -> None:
         self._sources.setdefault(source, SourceState())
@@ -92,9 +100,13 @@ class Hub:
             sink = self._sinks.get(listener.party)
             if sink is not None:
                 new[listener.party] = sink
+        if self._recorder is not None:
+            new[_RECORDER] = self._recorder
         for party, sink in old.items():
             if new.get(party) is not sink:
                 sink.end(talk)
+        if self._recorder is not None and _RECORDER not in old:
+            self._recorder.begin(Talk(talk, source, listeners[0].group if listeners else _NO_GROUP))
         for listener in listeners:
             sink = new.get(listener.party)
             if sink is not None and old.get(listener.party) is not sink:
