@@ -110,12 +110,31 @@ class InstallPatch:
 
     Attributes:
         ends: monotonic seconds at which the patch takes itself down, or None.
+        priorities: the policy of this net: what normal and high talk through a group of an agency counts as. Agencies
+            that are not named count as normal. Low stays low and an emergency stays an emergency. Empty = no policy:
+            everything counts as asked.
     """
 
     patch: PatchId
     name: str
     groups: tuple[GroupId, ...]
     ends: float | None = None
+    priorities: tuple[tuple[AgencyId, Priority], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrangePatches:
+    """Take some patches down, change others and install new ones, as one: done whole, or refused whole.
+
+    This is how groups go over from one patch to another: no group is without its floor in between.
+
+    Attributes:
+        plans: what these patches shall be; one that stands already is changed into it.
+        removed: patches to take down.
+    """
+
+    plans: tuple[InstallPatch, ...] = ()
+    removed: tuple[PatchId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +161,7 @@ Command = (
     | OverrideFloor
     | MediaSeen
     | InstallPatch
+    | ArrangePatches
     | RemovePatch
     | Advance
 )

@@ -91,22 +91,50 @@ class Control:
         else:
             self._enqueue(net, entry)
 
-    def raise_priority(self, net: Net, party: PartyId, priority: Priority, now: float) -> None:
-        """A party that holds or waits asked again, more urgently."""
+    def raise_priority(self, net: Net, party: PartyId, asked: Priority, now: float) -> None:
+        """A party that holds or waits asked again, perhaps more urgently."""
         tenure = net.floor.tenure
         if tenure is not None and tenure.holder == party:
-            if priority > tenure.priority:
-                tenure.priority = priority
-                self.out.append(self._granted(net, tenure))
+            tenure.asked = max(tenure.asked, asked)
+            self._count_again(net, tenure)
             return
         before = self._positions(net)
         for entry in net.queue:
-            if entry.party == party and priority > entry.priority:
-                entry.priority = priority
-        net.queue.sort(key=lambda entry: entry.rank)
+            if entry.party == party:
+                entry.asked = max(entry.asked, asked)
+        self._rank_again(net)
         self._say_positions(net, before)
-        if tenure is not None and priority > tenure.priority:
-            self.preempt(net, priority, now)
+        self.prefer_head(net, now)
+
+    def counts(self, net: Net, group: GroupId, asked: Priority) -> Priority:
+        """What a request through a group counts as on this net: its policy, or as asked."""
+        patch = self.patches[net.patch] if net.patch is not None else None
+        return patch.counts(self.groups[group].agency, asked) if patch is not None else asked
+
+    def policy_changed(self, net: Net, *, is_new_net: bool) -> None:
+        """Count whoever talks and waits anew; on a new net every position is said."""
+        before = {} if is_new_net else self._positions(net)
+        if net.floor.tenure is not None:
+            self._count_again(net, net.floor.tenure)
+        self._rank_again(net)
+        self._say_positions(net, before)
+
+    def prefer_head(self, net: Net, now: float) -> None:
+        """Nobody waits for somebody less urgent."""
+        tenure = net.floor.tenure
+        if tenure is not None and net.queue and net.queue[0].priority > tenure.priority:
+            self.preempt(net, net.queue[0].priority, now)
+
+    def _count_again(self, net: Net, tenure: Tenure) -> None:
+        priority = self.counts(net, tenure.group, tenure.asked)
+        if priority != tenure.priority:
+            tenure.priority = priority
+            self.out.append(self._granted(net, tenure))
+
+    def _rank_again(self, net: Net) -> None:
+        for entry in net.queue:
+            entry.priority = self.counts(net, entry.group, entry.asked)
+        net.queue.sort(key=lambda entry: entry.rank)
 
     def preempt(self, net: Net, priority: Priority, now: float) -> None:
         """Take the floor from a holder of lower priority for the head of the queue.
@@ -239,10 +267,6 @@ class Control:
         record.deaf_on = None
         self._audience_changed(record, unsettled)
 
-    def say_queue(self, net: Net) -> None:
-        """Say every position anew: the net is another one."""
-        self._say_positions(net, {})
-
     def _audience_changed(self, record: Party, unsettled: NetId | None) -> None:
         for net_id in sorted({self.groups[group].net for group in record.memberships}):
             net = self.nets[net_id]
@@ -270,7 +294,8 @@ class Control:
         net.floor.move(FloorEvent.GRANT)
         net.floor.idle_since = net.floor.hang_until = None
         limit_at = now + record.attached.talk_limit_s
-        tenure = Tenure(entry.party, entry.group, entry.priority, entry.origin, self._talk, now, limit_at)
+        entered = (entry.party, entry.group, entry.priority, entry.origin)
+        tenure = Tenure(*entered, self._talk, now, limit_at, entry.asked)
         net.floor.tenure = tenure
         # An empty route is said too: the talk is on, even when nobody listens yet.
         net.route = without(audience_of(net, self.groups, self.parties), entry.party)

@@ -198,10 +198,27 @@ class LegUnkeyed:
 
 @dataclass(frozen=True, slots=True)
 class PatchInstalled:
+    """The groups share one floor now. ``priorities``: the net's policy, as in InstallPatch."""
+
     patch: PatchId
     net: NetId
     name: str
     groups: tuple[GroupId, ...]
+    priorities: tuple[tuple[AgencyId, Priority], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatchChanged:
+    """A patch that stands is different: groups that are no longer named have their own floors again.
+
+    Whoever talks or waits goes along with the group it talks through.
+    """
+
+    patch: PatchId
+    net: NetId
+    name: str
+    groups: tuple[GroupId, ...]
+    priorities: tuple[tuple[AgencyId, Priority], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,5 +251,6 @@ Effect = (
     | LegKeyed
     | LegUnkeyed
     | PatchInstalled
+    | PatchChanged
     | PatchRemoved
 )

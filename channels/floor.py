@@ -51,6 +51,7 @@ class Tenure:
     """A talk that is on.
 
     Attributes:
+        asked: the priority that was asked for; ``priority`` is what the net's policy makes of it.
         last_media: monotonic seconds of the last packet known, at first the grant.
         revoked_for: why the holder was asked to stop, once it was.
         grace_ends: monotonic seconds at which T3 cuts it.
@@ -63,6 +64,7 @@ class Tenure:
     talk: int
     last_media: float
     limit_at: float
+    asked: Priority
     is_warned: bool = False
     revoked_for: ReleaseCause | None = None
     grace_ends: float = float("inf")

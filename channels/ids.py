@@ -83,6 +83,8 @@ class PatchEndCause(StrEnum):
 
     CLOSED = "closed"
     EXPIRED = "expired"
+    REPLACED = "replaced"
+    """It stands again at once, with none of the groups it had."""
 
 
 class Timer(StrEnum):

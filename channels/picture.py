@@ -38,6 +38,7 @@ def picture(control: Control) -> View:
                 tuple(sorted(net.groups)),
                 net.patch,
                 control.patches[net.patch].name if net.patch is not None else None,
+                control.patches[net.patch].priorities if net.patch is not None else (),
                 _floor(net),
             )
             for net in nets

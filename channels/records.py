@@ -12,10 +12,16 @@ from tongpin.channels.ids import AgencyId, GroupId, NetId, Origin, PartyId, Part
 
 @dataclass(slots=True)
 class Waiting:
-    """A request in a net's queue; ``order`` is the number of the request, so that equals keep their turn."""
+    """A request in a net's queue.
+
+    Attributes:
+        priority: what the net's policy makes of ``asked``.
+        order: number of the request, so that equals keep their turn.
+    """
 
     party: PartyId
     group: GroupId
+    asked: Priority
     priority: Priority
     origin: Origin
     order: int
@@ -74,6 +80,13 @@ class Patch:
     name: str
     groups: tuple[GroupId, ...]
     ends: float | None
+    priorities: tuple[tuple[AgencyId, Priority], ...]
+
+    def counts(self, agency: AgencyId | None, asked: Priority) -> Priority:
+        """What talk through a group of this agency counts as on this net."""
+        if not self.priorities or asked in (Priority.LOW, Priority.EMERGENCY):
+            return asked
+        return dict(self.priorities).get(agency, Priority.NORMAL) if agency is not None else Priority.NORMAL
 
 
 @dataclass(slots=True)

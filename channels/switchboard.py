@@ -15,23 +15,19 @@ from tongpin.channels.effects import (
     NetIdle,
     PartyAttached,
     PartyDetached,
-    PatchInstalled,
-    PatchRemoved,
     TalkLimitNear,
 )
 from tongpin.channels.errors import (
-    GroupInOtherNetError,
     GroupInPatchError,
     PatchExistsError,
-    PatchTooSmallError,
     UnknownGroupError,
     UnknownPartyError,
-    UnknownPatchError,
 )
 from tongpin.channels.floor import FloorEvent
-from tongpin.channels.ids import DenyCause, GroupId, NetId, PartyId, PatchEndCause, PatchId, ReleaseCause, Timer
+from tongpin.channels.ids import DenyCause, GroupId, NetId, PartyId, PatchEndCause, ReleaseCause, Timer
+from tongpin.channels.patching import arrange
 from tongpin.channels.picture import picture
-from tongpin.channels.records import Group, Net, Party, Patch, Waiting, merged
+from tongpin.channels.records import Group, Net, Party, Waiting
 from tongpin.channels.view import View
 
 __all__ = ["Deadline", "Switchboard", "SwitchboardSettings"]
@@ -113,15 +109,17 @@ class Switchboard:
             case c.DetachParty():
                 self._detach(command, now)
             case c.DefineGroup():
-                self._define(command)
+                self._define(command, now)
             case c.RetireGroup():
                 self._retire(command, now)
             case c.InstallPatch():
-                self._install(command, now)
+                if command.patch in self._control.patches:
+                    raise PatchExistsError(command.patch)
+                arrange(self._control, (command,), {}, now)
+            case c.ArrangePatches():
+                arrange(self._control, command.plans, dict.fromkeys(command.removed, PatchEndCause.CLOSED), now)
             case _:
-                if command.patch not in self._control.patches:
-                    raise UnknownPatchError(command.patch)
-                self._take_down(command.patch, PatchEndCause.CLOSED, now)
+                arrange(self._control, (), {command.patch: PatchEndCause.CLOSED}, now)
 
     def _group(self, group: GroupId) -> Group:
         record = self._control.groups.get(group)
@@ -135,18 +133,21 @@ class Switchboard:
             raise UnknownPartyError(party)
         return record
 
-    def _define(self, command: c.DefineGroup) -> None:
+    def _define(self, command: c.DefineGroup, now: float) -> None:
         control = self._control
         old = control.groups.get(command.group)
-        if old is not None:
-            if (old.name, old.agency) == (command.name, command.agency):
-                return
-            old.name, old.agency = command.name, command.agency
-        else:
+        if old is None:
             net = NetId(command.group)
             control.groups[command.group] = Group(command.name, command.agency, net)
             control.nets[net] = Net(net, (command.group,))
-        control.out.append(GroupDefined(command.group, command.name, command.agency))
+            control.out.append(GroupDefined(command.group, command.name, command.agency))
+        elif (old.name, old.agency) != (command.name, command.agency):
+            has_moved = old.agency != command.agency
+            old.name, old.agency = command.name, command.agency
+            control.out.append(GroupDefined(command.group, command.name, command.agency))
+            if has_moved:
+                control.policy_changed(control.nets[old.net], is_new_net=False)
+                control.prefer_head(control.nets[old.net], now)
 
     def _retire(self, command: c.RetireGroup, now: float) -> None:
         control = self._control
@@ -251,15 +252,15 @@ class Switchboard:
         if party.is_penalised or now < party.penalty_until:
             control.refuse(command.party, command.group, DenyCause.PENALTY)
             return
-        priority = min(command.priority, membership.max_priority)
+        asked = min(command.priority, membership.max_priority)
         net = control.nets[group.net]
         if party.net == net.id:
-            control.raise_priority(net, command.party, priority, now)
+            control.raise_priority(net, command.party, asked, now)
         elif party.net is not None:
             control.refuse(command.party, command.group, DenyCause.ALREADY_HOLDS_ANOTHER)
         else:
-            order = control.next_order()
-            control.admit(net, Waiting(command.party, command.group, priority, command.origin, order), now)
+            counted, order = control.counts(net, command.group, asked), control.next_order()
+            control.admit(net, Waiting(command.party, command.group, asked, counted, command.origin, order), now)
 
     def _release(self, command: c.ReleaseFloor, now: float) -> None:
         control = self._control
@@ -285,90 +286,6 @@ class Switchboard:
         if tenure is not None and tenure.holder == command.party:
             tenure.last_media = max(tenure.last_media, command.at)
 
-    # -- patches -------------------------------------------------------------------------------------------------
-
-    def _install(self, command: c.InstallPatch, now: float) -> None:
-        control = self._control
-        groups = tuple(sorted(set(command.groups)))
-        if command.patch in control.patches:
-            raise PatchExistsError(command.patch)
-        for group in groups:
-            net = control.nets[self._group(group).net]
-            if net.patch is not None:
-                raise GroupInOtherNetError(group, net.patch, control.patches[net.patch].name)
-        if len(groups) < 2:
-            raise PatchTooSmallError
-        old = [control.nets[control.groups[group].net] for group in groups]
-        talks = [(net.floor.tenure, net) for net in old if net.floor.tenure is not None]
-        talks.sort(key=lambda talk: (-talk[0].priority, talk[0].talk))
-        still_talking: list[Waiting] = []
-        for tenure, net in talks[1:]:
-            control.cut(net, ReleaseCause.NET_CHANGED, now)
-            if control.parties[tenure.holder].attached.half_duplex:
-                order = control.next_order()
-                still_talking.append(Waiting(tenure.holder, tenure.group, tenure.priority, tenure.origin, order))
-        net_id = NetId(command.patch)
-        new = Net(net_id, groups, command.patch)
-        if talks:
-            new.floor, new.route = talks[0][1].floor, talks[0][1].route
-        else:
-            hangs = [net.floor.hang_until for net in old if net.floor.hang_until is not None]
-            new.floor.hang_until = max(hangs, default=None)
-            new.floor.idle_since = now
-        new.queue = merged([*(net.queue for net in old), still_talking])
-        new.keyed = set().union(*(net.keyed for net in old))
-        for group in groups:
-            del control.nets[control.groups[group].net]
-            control.groups[group].net = net_id
-        control.nets[net_id] = new
-        control.patches[command.patch] = Patch(command.name, groups, command.ends)
-        self._move_parties(new)
-        control.out.append(PatchInstalled(command.patch, net_id, command.name, groups))
-        control.say_queue(new)
-        control.settle(new, now)
-        talk = new.floor.tenure
-        if talk is not None and new.queue and new.queue[0].priority > talk.priority:
-            control.preempt(new, new.queue[0].priority, now)
-
-    def _take_down(self, patch: PatchId, cause: PatchEndCause, now: float) -> None:
-        control = self._control
-        record = control.patches.pop(patch)
-        old = control.nets.pop(NetId(patch))
-        tenure = old.floor.tenure
-        new: list[Net] = []
-        for group in record.groups:
-            net = Net(NetId(group), (group,))
-            control.groups[group].net = net.id
-            control.nets[net.id] = net
-            net.queue = [entry for entry in old.queue if entry.group == group]
-            net.keyed = {leg for leg in old.keyed if group in control.parties[leg].memberships}
-            if tenure is not None and tenure.group == group:
-                net.floor, net.route = old.floor, old.route
-            else:
-                net.floor.idle_since, net.floor.hang_until = now, old.floor.hang_until
-            self._move_parties(net)
-            new.append(net)
-        control.out.append(PatchRemoved(patch, old.id, record.groups, cause))
-        # First everything that goes, then what comes: at no moment is anybody heard where they no longer belong.
-        for net in new:
-            control.refresh(net)
-        for net in new:
-            control.say_queue(net)
-            control.settle(net, now)
-
-    def _move_parties(self, net: Net) -> None:
-        """Holder and waiting parties are now on this net; so is the deafness of its members."""
-        control, parties = self._control, self._control.parties
-        if net.floor.tenure is not None:
-            holder = parties[net.floor.tenure.holder]
-            holder.net = holder.talks_on = net.id
-        for entry in net.queue:
-            parties[entry.party].net = net.id
-        members = {party for group in net.groups for party in control.groups[group].members}
-        for party in sorted(members):
-            if parties[party].deaf_on is not None and parties[party].deaf_on not in control.nets:
-                parties[party].deaf_on = net.id
-
     # -- time ------------------------------------------------------------------------------------------------------
 
     def _advance(self, now: float) -> None:
@@ -378,7 +295,7 @@ class Switchboard:
     def _meet(self, due: Deadline, now: float) -> None:
         control = self._control
         if due.patch is not None:
-            self._take_down(due.patch, PatchEndCause.EXPIRED, now)
+            arrange(control, (), {due.patch: PatchEndCause.EXPIRED}, now)
             return
         assert due.net is not None
         net = control.nets[due.net]

@@ -32,6 +32,7 @@ class NetView:
     groups: tuple[GroupId, ...]
     patch: PatchId | None
     patch_name: str | None
+    priorities: tuple[tuple[AgencyId, Priority], ...]
     floor: FloorView
 
 

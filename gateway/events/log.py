@@ -32,7 +32,7 @@ def plain(value: object) -> Json:
         return value.name.lower()
     if isinstance(value, Enum):
         return str(value.value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
@@ -137,6 +137,7 @@ def view_json(view: View, now: float) -> dict[str, Json]:
                 "groups": list(net.groups),
                 "joint_channel": net.patch,
                 "name": net.patch_name,
+                "priorities": plain(net.priorities),
                 "floor": {
                     "state": net.floor.state.value,
                     "holder": net.floor.holder,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tongpin.channels import effects as e
-from tongpin.channels.ids import FloorState, GroupId, NetId, PartyId, PatchId, Priority
+from tongpin.channels.ids import AgencyId, FloorState, GroupId, NetId, PartyId, PatchId, Priority
 from tongpin.channels.view import View
 
 
@@ -13,7 +13,7 @@ class Replay:
     def __init__(self) -> None:
         self.groups: dict[GroupId, tuple[str, NetId]] = {}
         self.parties: dict[PartyId, str] = {}
-        self.patches: dict[PatchId, tuple[str, tuple[GroupId, ...]]] = {}
+        self.patches: dict[PatchId, tuple[str, tuple[GroupId, ...], tuple[tuple[AgencyId, Priority], ...]]] = {}
         self.members: dict[tuple[GroupId, PartyId], tuple[bool, bool]] = {}
         self.holders: dict[NetId, tuple[PartyId, GroupId, Priority, int]] = {}
         self.revoking: set[NetId] = set()
@@ -67,8 +67,13 @@ class Replay:
             case e.LegUnkeyed():
                 self.keyed.remove(effect.party)
             case e.PatchInstalled():
-                self.patches[effect.patch] = (effect.name, effect.groups)
+                assert effect.patch not in self.patches
+                self.patches[effect.patch] = (effect.name, effect.groups, effect.priorities)
                 self._regroup(effect.groups, lambda _: effect.net)
+            case e.PatchChanged():
+                both = tuple(sorted({*self.patches[effect.patch][1], *effect.groups}))
+                self.patches[effect.patch] = (effect.name, effect.groups, effect.priorities)
+                self._regroup(both, lambda group: effect.net if group in effect.groups else NetId(group))
             case e.PatchRemoved():
                 del self.patches[effect.patch]
                 self._regroup(effect.groups, lambda group: NetId(group))
@@ -121,6 +126,6 @@ class Replay:
             assert [position for _, (position, _, _) in queue] == list(range(1, len(queue) + 1))
             assert [(entry.group, entry.priority) for entry in floor.queue] == [entry[1:] for _, entry in queue]
             if net.patch is None:
-                assert net.groups == (GroupId(net.net),)
+                assert (net.groups, net.priorities) == ((GroupId(net.net),), ())
             else:
-                assert (net.patch_name, net.groups) == self.patches[net.patch]
+                assert (net.patch_name, net.groups, net.priorities) == self.patches[net.patch]

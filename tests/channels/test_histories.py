@@ -9,12 +9,14 @@ from tests.channels.replay import Replay
 from tongpin.channels import commands as c
 from tongpin.channels import effects as e
 from tongpin.channels.errors import SwitchboardError
-from tongpin.channels.ids import FloorState, GroupId, Origin, PartyId, PartyKind, PatchId, Priority, Timer
+from tongpin.channels.ids import AgencyId, FloorState, GroupId, Origin, PartyId, PartyKind, PatchId, Priority, Timer
 from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
+from tongpin.channels.view import NetView
 
 GROUPS = [GroupId(name) for name in ("fire", "police", "urban", "water")]
 LEGS = [PartyId(f"leg:{name}") for name in ("a", "b", "c")]
 PEOPLE = [PartyId(f"session:{name}") for name in ("x", "y", "z")]
+AGENCIES = [AgencyId(name) for name in ("brigade", "bureau")]
 PATCHES = [PatchId(name) for name in ("jc1", "jc2")]
 
 
@@ -41,7 +43,7 @@ class Author:
         random = self._random
         party, group = random.choice([*LEGS, *PEOPLE]), random.choice(GROUPS[:3])
         priority = random.choice([*Priority, Priority.NORMAL, Priority.NORMAL])
-        match random.choices(range(12), [30, 10, 12, 5, 4, 2, 2, 2, 1, 2, 4, 3])[0]:
+        match random.choices(range(13), [30, 10, 12, 5, 4, 2, 2, 2, 1, 2, 4, 3, 3])[0]:
             case 0:
                 return c.RequestFloor(party, group, priority, random.choice(list(Origin)))
             case 1:
@@ -62,15 +64,25 @@ class Author:
             case 8:
                 return c.RetireGroup(random.choice(GROUPS))
             case 9:
-                return c.DefineGroup(random.choice(GROUPS), random.choice(["one", "two"]))
+                agency = random.choice([None, *AGENCIES])
+                return c.DefineGroup(random.choice(GROUPS), random.choice(["one", "two"]), agency)
             case 10:
-                chosen = tuple(random.choices(GROUPS, k=random.choice([1, 2, 2, 3])))
-                ends = random.choice([None, random.uniform(0, 60)])
                 if random.random() < 0.5:
                     return c.RemovePatch(random.choice(PATCHES))
-                return c.InstallPatch(random.choice(PATCHES), "joint", chosen, ends)
+                return self._plan(random.choice(PATCHES))
+            case 11:
+                plans = tuple(self._plan(patch) for patch in random.choices(PATCHES, k=random.choice([0, 1, 1, 2])))
+                removed = tuple(patch for patch in PATCHES if random.random() < 0.25)
+                return c.ArrangePatches(plans, removed)
             case _:
                 return c.OverrideFloor(group, party)
+
+    def _plan(self, patch: PatchId) -> c.InstallPatch:
+        random = self._random
+        chosen = tuple(random.choices(GROUPS, k=random.choice([1, 2, 2, 3])))
+        ends = random.choice([None, random.uniform(0, 60)])
+        policy = tuple((agency, random.choice(list(Priority)[:3])) for agency in AGENCIES if random.random() < 0.5)
+        return c.InstallPatch(patch, random.choice(["joint", "other"]), chosen, ends, policy)
 
 
 def _set_up(hang_s: float) -> tuple[Switchboard, Replay]:
@@ -85,6 +97,20 @@ def _set_up(hang_s: float) -> tuple[Switchboard, Replay]:
         for effect in board.apply(command, 0.0):
             replay(effect)
     return board, replay
+
+
+def _follows_policy(net: NetView, agencies: dict[GroupId, AgencyId | None]) -> None:
+    """Normal and high talk counts as the net's policy says, and nobody waits for somebody less urgent."""
+    floor, policy = net.floor, dict(net.priorities)
+    counted = [(entry.group, entry.priority) for entry in floor.queue]
+    if floor.group is not None and floor.priority is not None:
+        counted.append((floor.group, floor.priority))
+        if floor.queue and floor.state is FloorState.TAKEN:
+            assert floor.queue[0].priority <= floor.priority
+    for group, priority in counted if policy else []:
+        agency = agencies[group]
+        given = policy.get(agency, Priority.NORMAL) if agency is not None else Priority.NORMAL
+        assert priority in (Priority.LOW, given, Priority.EMERGENCY)
 
 
 @settings(max_examples=200, deadline=None)
@@ -118,6 +144,7 @@ def test_promises_hold_in_any_history(seed: int, length: int, hang_s: float) -> 
         view = board.view()
         replay.agrees_with(view)
         routes = {route.source: route for route in view.routes}
+        agencies = {group.group: group.agency for group in view.groups}
         queued = [entry.party for net in view.nets for entry in net.floor.queue]
         assert len(queued) == len(set(queued)), "a party waits in one queue at most"
         for net in view.nets:
@@ -135,6 +162,7 @@ def test_promises_hold_in_any_history(seed: int, length: int, hang_s: float) -> 
                 assert not keyed & talking_legs, "a radio that is received is not keyed"
             else:
                 assert not net.floor.queue, "nobody waits for an idle floor"
+            _follows_policy(net, agencies)
         holders = [net.floor.holder for net in view.nets if net.floor.holder is not None]
         assert len(holders) == len(set(holders)) == len(routes)
         if command == c.Advance():

@@ -34,6 +34,16 @@ const queued = { kind: 'floor_queued', net: 'p', party: 'session:x', group: 'p',
 const patched = { kind: 'patch_installed', patch: 'jc', net: 'jc', name: 'Fire', groups: ['p', 'u'] }
 
 describe('the board', () => {
+  it('follows a patch that changes', () => {
+    const board = after(patched, { ...granted, net: 'jc' }, { kind: 'group_defined', group: 'w', name: 'W', agency: null })
+    apply(board, { ...patched, kind: 'patch_changed', name: 'Flood', groups: ['u', 'w'] }, 0)
+    expect(board.nets.jc).toMatchObject({ groups: ['u', 'w'], jointChannel: 'jc', name: 'Flood' })
+    expect(board.nets.jc?.floor.holder).toBeNull()
+    expect(board.nets.p).toMatchObject({ groups: ['p'], jointChannel: null, name: null })
+    expect(board.nets.p?.floor.holder).toBe('leg:radio')
+    expect(board.nets.w).toBeUndefined()
+  })
+
   it('starts from a view', () => {
     const board = after()
     expect(Object.keys(board.groups)).toEqual(['p', 'u'])

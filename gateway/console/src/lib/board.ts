@@ -190,6 +190,12 @@ export function apply(board: Board, event: WireEvent, now: number): void {
       regroup(board, event.groups as string[], () => net, text('patch'), text('name'))
       break
     }
+    case 'patch_changed': {
+      const [net, groups] = [text('net'), event.groups as string[]]
+      const both = [...new Set([...(board.nets[net]?.groups ?? []), ...groups])]
+      regroup(board, both, (id) => (groups.includes(id) ? net : id), text('patch'), text('name'))
+      break
+    }
     case 'patch_removed':
       regroup(board, event.groups as string[], (id) => id, null, null)
       break
@@ -283,7 +289,8 @@ function regroup(
     const group = board.groups[id]
     if (!group) continue
     group.net = netFor(id)
-    const net = (board.nets[group.net] ??= { id: group.net, groups: [], jointChannel, name, floor: idleFloor() })
+    const joint = group.net === id ? { jointChannel: null, name: null } : { jointChannel, name }
+    const net = (board.nets[group.net] ??= { id: group.net, groups: [], ...joint, floor: idleFloor() })
     if (!net.groups.includes(id)) net.groups.push(id)
   }
   for (const { queue, ...talk } of floors) {
