@@ -79,6 +79,14 @@ class OggOpusWriter:
         self._granule += gap_samples + sum(packet_samples(packet) for packet in packets)
         return self._page(packets, _LAST if is_last else 0, self._granule)
 
+    @staticmethod
+    def end_page(last: "OggPage") -> bytes:
+        """The page that properly ends a stream which was cut off behind its page ``last``."""
+        writer = OggOpusWriter(last.serial)
+        writer._pages = last.number + 1
+        writer._granule = max(last.granule, PRE_SKIP)
+        return writer.page([], is_last=True)
+
     def _page(self, packets: Sequence[bytes], flags: int, granule: int) -> bytes:
         lacing = bytearray()
         for packet in packets:

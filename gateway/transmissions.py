@@ -69,10 +69,13 @@ class Transmission:
 
 @dataclass(frozen=True, slots=True)
 class TransmissionFilter:
-    """What to look for; None = any. Newest first; ``before`` is the id to go on below (not included).
+    """What to look for; None = any.
 
     Attributes:
         visible_to: only what an agency may hear: None = everything.
+        has_audio: only finished ones whose audio has not been deleted.
+        is_oldest_first: else the newest come first.
+        beyond: the id to go on from, in that order (not included).
     """
 
     since: datetime | None = None
@@ -84,7 +87,9 @@ class TransmissionFilter:
     joint_channel: str | None = None
     state: RecordingState | None = None
     visible_to: str | None = None
-    before: str | None = None
+    has_audio: bool = False
+    is_oldest_first: bool = False
+    beyond: str | None = None
     limit: int = 100
 
 

@@ -65,7 +65,7 @@ class Recorder:
         self._has_rows = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._alarm = ""
-        self._finishing = 0
+        self._finishing: set[asyncio.Task[None]] = set()
         self.is_paused = False
         """Set while the disk is too full to begin another recording."""
         self.rows_dropped = 0
@@ -181,8 +181,8 @@ class Recorder:
             size_bytes=written.size_bytes,
             sha256=written.sha256,
         )
-        self._finishing += 1
         finishing = self._loop.create_task(self._finish(row))
+        self._finishing.add(finishing)
         finishing.add_done_callback(self._finished)
 
     async def _finish(self, row: Transmission) -> None:
@@ -197,7 +197,7 @@ class Recorder:
         self._keep(row, (recorded(row),))
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._finishing -= 1
+        self._finishing.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("a recording was not catalogued", reason=str(task.exception()))
 
