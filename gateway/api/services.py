@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
@@ -78,6 +79,7 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
