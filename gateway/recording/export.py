@@ -30,8 +30,11 @@ class ExportRow:
 
 def write_export(
     target: Path, folder: Path, rows: Sequence[ExportRow], title: str, made_by: str, made_at: datetime, audit: str
-) -> None:
+) -> str:
     """Write the zip. Blocking.
+
+    Returns:
+        SHA-256 of the manifest, which names every other file's: with it in the audit log the whole zip can be proved.
 
     Args:
         folder: where the recordings lie.
@@ -66,7 +69,9 @@ def write_export(
             "made_at": made_at.isoformat(),
             "files": hashes,
         }
-        archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True))
+        text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
+        archive.writestr("manifest.json", text)
+    return hashlib.sha256(text).hexdigest()
 
 
 _Row = dict[str, object]

@@ -44,7 +44,7 @@ class Written:
 
 @dataclass(slots=True)
 class OpenFile:
-    """One recording being written. The event loop appends to ``pending`` and sets ``is_ended``; the rest is the thread's."""
+    """One recording. The event loop appends to ``pending`` and sets ``is_ended``; the rest is the thread's."""
 
     path: Path
     writer: OggOpusWriter

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -78,10 +78,11 @@ class Keeper:
         self.expired = 0
         self.free_bytes = 0
 
-    async def sweep(self) -> int:
-        """At the start: rows that were open when the service ended. Their audio is kept; how many there were."""
+    async def sweep(self, before: datetime) -> int:
+        """Rows of talks from before this time that are still open: their service has ended. How many there were."""
         count = 0
-        while rows := await self._store.search(TransmissionFilter(state=RecordingState.OPEN, limit=BATCH)):
+        wanted = TransmissionFilter(state=RecordingState.OPEN, until=before, limit=BATCH)
+        while rows := await self._store.search(wanted):
             for row in rows:
                 await self._recover(row)
             count += len(rows)

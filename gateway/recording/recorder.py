@@ -66,6 +66,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._alarm = ""
         self._finishing: set[asyncio.Task[None]] = set()
+        self.started_at = clock.at()
         self.is_paused = False
         """Set while the disk is too full to begin another recording."""
         self.rows_dropped = 0
@@ -74,6 +75,9 @@ class Recorder:
     @property
     def live(self) -> int:
         return len(self._live)
+
+    def is_recording(self, transmission_id: str) -> bool:
+        return any(live.file.path.stem == transmission_id for live in self._live.values())
 
     # -- Sink ------------------------------------------------------------------------------------------------------
 
@@ -263,5 +267,3 @@ def recorded(row: Transmission) -> AuditDraft:
         "state": str(row.state.value),
     }
     return AuditDraft("transmission.recorded", row.talker, row.id, row.agency, detail)
-
-

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from tongpin.gateway.records import AuditDraft
 from tongpin.gateway.storage.audit import append
-from tongpin.gateway.storage.recording_models import NoteRow, TransmissionRow
+from tongpin.gateway.storage.models import NoteRow, TransmissionRow
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.transmissions import Note, RecordingState, Transmission, TransmissionFilter
 
@@ -36,23 +36,27 @@ class SqlTransmissions:
         columns = TransmissionRow
         order = columns.id.asc() if wanted.is_oldest_first else columns.id.desc()
         query = select(TransmissionRow).order_by(order).limit(wanted.limit)
-        for condition, value in (
-            (columns.agency == wanted.agency, wanted.agency),
-            (columns.unit == wanted.unit, wanted.unit),
-            (columns.talker == wanted.talker, wanted.talker),
-            (columns.joint_channel == wanted.joint_channel, wanted.joint_channel),
-            (columns.state == str(wanted.state), wanted.state),
-            (columns.id > wanted.beyond if wanted.is_oldest_first else columns.id < wanted.beyond, wanted.beyond),
-            (columns.state.in_(_WITH_AUDIO), wanted.has_audio or None),
-            (columns.talk_groups.contains(f",{wanted.talk_group},", autoescape=True), wanted.talk_group),
-            (columns.agencies.contains(f",{wanted.visible_to},", autoescape=True), wanted.visible_to),
+        for column, value in (
+            (columns.agency, wanted.agency),
+            (columns.unit, wanted.unit),
+            (columns.talker, wanted.talker),
+            (columns.joint_channel, wanted.joint_channel),
+            (columns.state, wanted.state.value if wanted.state is not None else None),
         ):
             if value is not None:
-                query = query.where(condition)
+                query = query.where(column == value)
+        for listed, name in ((columns.talk_groups, wanted.talk_group), (columns.agencies, wanted.visible_to)):
+            if name is not None:
+                query = query.where(listed.contains(f",{name},", autoescape=True))
+        if wanted.has_audio:
+            query = query.where(columns.state.in_(_WITH_AUDIO))
         if wanted.since is not None:
             query = query.where(columns.started_at >= wanted.since)
         if wanted.until is not None:
             query = query.where(columns.started_at < wanted.until)
+        if wanted.beyond is not None:
+            beyond = wanted.beyond
+            query = query.where(columns.id > beyond if wanted.is_oldest_first else columns.id < beyond)
         async with self._store.reading() as session:
             rows = (await session.scalars(query)).all()
         return [_transmission(row) for row in rows]

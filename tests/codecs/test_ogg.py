@@ -53,12 +53,12 @@ def test_the_checksum_is_the_one_of_the_rfc(data: bytes) -> None:
 
 def test_ffmpeg_reads_what_we_write() -> None:
     packets = tone(100)
-    with av.open(io.BytesIO(recording(packets))) as container:
+    with av.open(io.BytesIO(recording(packets)), mode="r") as container:
         stream = container.streams.audio[0]
         assert stream.codec_context.name in ("opus", "libopus")
         assert container.metadata.get("title") == "走失儿童" or stream.metadata.get("TITLE") == "走失儿童"
         assert [bytes(packet) for packet in container.demux(stream) if packet.size] == packets
-        assert stream.duration is not None
+        assert stream.duration is not None and stream.time_base is not None
         assert float(stream.duration * stream.time_base) == pytest.approx(2.0, abs=0.01)
 
 

@@ -42,7 +42,7 @@ def _visible_to(caller: Identity) -> str | None:
 async def _find(services: ApiServices, caller: Identity, transmission_id: str) -> Transmission:
     """Raises CallerError 403 or 404."""
     agency = _visible_to(caller)
-    found = await services.transmissions.get(transmission_id)
+    found = await services.recordings.store.get(transmission_id)
     if found is None:
         raise CallerError(404, "no-such-transmission", f"there is no transmission {transmission_id!r}")
     if agency is not None and agency not in found.agencies:
@@ -107,7 +107,7 @@ async def transmissions(
         beyond=cursor,
         limit=limit + 1,
     )
-    rows = await services.transmissions.search(wanted)
+    rows = await services.recordings.store.search(wanted)
     return TransmissionPage(
         items=[_out(row) for row in rows[:limit]], next=rows[limit - 1].id if len(rows) > limit else None
     )
@@ -122,7 +122,7 @@ async def export(
     until: When = None,
     talk_group: str | None = None,
 ) -> Response:
-    """A zip with the audio, a timeline (JSON, CSV, HTML), the audit entries and a verifier. Name a joint channel or a span."""
+    """A zip: audio, timeline (JSON, CSV, HTML), audit entries, a verifier. Name a joint channel, or since and until."""
     if joint_channel is None and (since is None or until is None):
         raise CallerError(422, "name-a-span", "name a joint_channel, or since and until")
     wanted = TransmissionFilter(
@@ -134,7 +134,7 @@ async def export(
         is_oldest_first=True,
         limit=MAX_EXPORT + 1,
     )
-    rows = await services.transmissions.search(wanted)
+    rows = await services.recordings.store.search(wanted)
     if len(rows) > MAX_EXPORT:
         raise CallerError(422, "too-much", f"more than {MAX_EXPORT} transmissions: export a shorter span")
     title = f"Joint channel {joint_channel}" if joint_channel is not None else f"{since} – {until}"
@@ -142,7 +142,7 @@ async def export(
     os.close(handle)
     path = Path(name)
     try:
-        await services.export(path, rows, title, caller.username)
+        await services.recordings.export(path, rows, title, caller.username)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -161,7 +161,7 @@ async def read_waveform(transmission_id: str, caller: Caller, services: Services
     found = await _find(services, caller, transmission_id)
     peaks = list(found.peaks)
     if found.state is RecordingState.OPEN:
-        peaks = await services.live_peaks(found)
+        peaks = await services.recordings.live_peaks(found)
     return WaveformOut(id=found.id, step_ms=100, peaks_dbfs=peaks, is_open=found.state is RecordingState.OPEN)
 
 
@@ -174,12 +174,12 @@ async def audio(
     ``X-Tongpin-State`` is ``open`` while more will come: ask again from where you were by Range.
     """
     found = await _find(services, caller, transmission_id)
-    path = services.recordings_folder / found.file
+    path = services.recordings.folder / found.file
     if found.state is RecordingState.EXPIRED or not await asyncio.to_thread(path.is_file):
         raise CallerError(410, "audio-gone", f"the audio of {transmission_id!r} is not kept ({found.state})")
     begins = request.headers.get("range", "bytes=0-").replace(" ", "").startswith("bytes=0-")
     if begins and found.state is not RecordingState.OPEN:
-        await services.note_audit(AuditDraft("transmission.heard", caller.username, found.id, caller.agency))
+        services.audit.record(AuditDraft("transmission.heard", caller.username, found.id, caller.agency))
     headers = {"X-Tongpin-State": str(found.state.value), "Cache-Control": "private, no-cache"}
     if follow and found.state is RecordingState.OPEN:
         return StreamingResponse(_follow(services, found.id, path), media_type=OGG, headers=headers)
@@ -193,7 +193,7 @@ async def _follow(services: ApiServices, transmission_id: str, path: Path) -> As
     with path.open("rb") as file:
         while True:
             # Asked before reading: what was written before the end is then in what is read.
-            is_open = services.is_recording(transmission_id)
+            is_open = services.recordings.is_recording(transmission_id)
             while data := file.read(CHUNK):
                 yield data
             if not is_open or loop.time() > until:
@@ -204,7 +204,7 @@ async def _follow(services: ApiServices, transmission_id: str, path: Path) -> As
 @router.get("/transmissions/{transmission_id}/notes")
 async def read_notes(transmission_id: str, caller: Caller, services: Services) -> list[NoteOut]:
     found = await _find(services, caller, transmission_id)
-    return [_note_out(note) for note in await services.transmissions.notes(found.id)]
+    return [_note_out(note) for note in await services.recordings.store.notes(found.id)]
 
 
 @router.post("/transmissions/{transmission_id}/notes", status_code=201)
@@ -212,7 +212,7 @@ async def add_note(transmission_id: str, body: NoteIn, caller: Caller, services:
     """A mark with words at a place in the recording; everybody who may hear it sees it."""
     found = await _find(services, caller, transmission_id)
     note = Note(f"n-{secrets.token_hex(6)}", found.id, caller.username, services.clock.at(), body.at_ms, body.text)
-    await services.transmissions.add_note(note)
+    await services.recordings.store.add_note(note)
     return _note_out(note)
 
 
