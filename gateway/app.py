@@ -30,9 +30,10 @@ from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
-from tongpin.gateway.records import Agency, Repository, TalkGroup
+from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.migrate import upgrade
@@ -77,7 +78,7 @@ async def prepare_store(config: Config) -> Store:
     return store
 
 
-async def _seed(repository: Repository, config: Config) -> None:
+async def _seed(repository: SqlRepository, config: Config) -> None:
     """What the file names and the store does not have yet is made; what was changed by API since then stays."""
     agencies = {agency.id for agency in await repository.agencies(with_retired=True)}
     for agency in config.agencies:
@@ -143,6 +144,11 @@ class Gateway:
             self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
             repository=repository,
+            people=repository,
+            talk_groups=repository,
+            units=repository,
+            grids=repository,
+            places=Places(repository, repository),
             ping_store=store.ping,
             passwords=Passwords(),
             tokens=Tokens(secret, clock),

@@ -95,25 +95,39 @@ class AuditDraft:
     at: datetime | None = None
 
 
-class Repository(Protocol):
-    """The store. Every call is one transaction: it happens whole or not at all.
+class People(Protocol):
+    """Where agencies and users are kept. Every call is one transaction, with its audit entries.
 
-    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken.
+    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken, or an
+    agency in use is to be retired, 422 when a user's agency is not there or retired.
     """
 
     async def agencies(self, *, with_retired: bool = False) -> Sequence[Agency]: ...
 
-    async def save_agency(self, agency: Agency, *, is_new: bool) -> None: ...
+    async def save_agency(self, agency: Agency, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
 
     async def users(self) -> Sequence[User]: ...
 
+    async def user(self, user_id: str) -> User | None: ...
+
     async def user_by_name(self, username: str) -> User | None: ...
 
-    async def save_user(self, user: User, *, is_new: bool) -> None: ...
+    async def save_user(self, user: User, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
+
+
+class TalkGroups(Protocol):
+    """Where talk groups are kept; as :class:`People`."""
 
     async def talk_groups(self, *, with_retired: bool = False) -> Sequence[TalkGroup]: ...
 
-    async def save_talk_group(self, group: TalkGroup, *, is_new: bool) -> None: ...
+    async def save_talk_group(self, group: TalkGroup, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
+
+
+class Repository(Protocol):
+    """Where joint channels are kept. Every call is one transaction: it happens whole or not at all.
+
+    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken.
+    """
 
     async def joint_channels(self, *, state: JointChannelState | None = None) -> Sequence[JointChannel]: ...
 

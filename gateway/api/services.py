@@ -9,9 +9,11 @@ from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import Repository
+from tongpin.gateway.records import People, Repository, TalkGroups
 from tongpin.gateway.rights import Identity
+from tongpin.gateway.things import Grids, Units
 from tongpin.gateway.transmissions import Transmission, TransmissionStore
 
 
@@ -88,6 +90,11 @@ class ApiServices:
     """
 
     repository: Repository
+    people: People
+    talk_groups: TalkGroups
+    units: Units
+    grids: Grids
+    places: Places
     ping_store: Callable[[], Awaitable[None]]
     passwords: Passwords
     tokens: Tokens

@@ -150,10 +150,6 @@ def test_the_audit_log_finds_a_forger_who_mends_the_manifest(export: Path, tmp_p
     audio = "audio/20260304T194000-1.ogg"
     code, said = verify(changed(export, renewed(audio, lambda _: b"forged")), tmp_path)
     assert (code, said) == (1, f"{audio}: not the recording that the audit log knows\n")
-    code, said = verify(
-        changed(export, renewed("audit.ndjson", lambda text: text.replace(b"cos", b"vox", 1))), tmp_path
-    )
-    assert code == 0, "nothing to replace: the export is whole"
     forged = renewed("audit.ndjson", lambda text: text.replace(b'"size_bytes": 7', b'"size_bytes": 8', 1))
     code, said = verify(changed(export, forged), tmp_path)
     assert code == 1 and "audit.ndjson line 1: the entry does not match its hash" in said
@@ -162,5 +158,8 @@ def test_the_audit_log_finds_a_forger_who_mends_the_manifest(export: Path, tmp_p
 
 
 def test_what_is_no_export_is_said(tmp_path: Path, export: Path) -> None:
-    code, said = verify(changed(export, lambda held: held.pop("manifest.json") and None), tmp_path)
+    def change(held: dict[str, bytes]) -> None:
+        del held["manifest.json"]
+
+    code, said = verify(changed(export, change), tmp_path)
     assert code == 1 and said.startswith("not a readable export")

@@ -182,7 +182,7 @@ async def test_what_is_being_said_is_on_disk_already(tmp_path: Path) -> None:
         path = tmp_path / bench.row.file
         while not path.exists() or len(read_sound(path.read_bytes())[0]) < 40:
             await asyncio.sleep(0.01)
-    assert bench.row.state is RecordingState.OPEN
+    assert bench.row.state.value == "open"
     assert bench.recorder.is_recording(bench.row.id)
     bench.release(1)
     await bench.recorder.drain()

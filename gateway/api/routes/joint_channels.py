@@ -48,7 +48,7 @@ async def open_joint_channel(
     if body.expires_at <= services.clock.at():
         raise CallerError(422, "expired-already", "expires_at lies in the past")
     if body.lead_agency is not None:
-        known = {agency.id for agency in await services.repository.agencies()}
+        known = {agency.id for agency in await services.people.agencies()}
         if body.lead_agency not in known:
             raise CallerError(404, "no-such-agency", f"there is no agency {body.lead_agency!r}")
     channel = await services.joint_channels.open(
