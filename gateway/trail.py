@@ -53,6 +53,8 @@ class Trail:
                 self._queued.pop(effect.party, None)
             case e.PatchInstalled():
                 self._system("patch.installed", effect.patch, name=effect.name, groups=list(effect.groups))
+            case e.PatchChanged():
+                self._system("patch.changed", effect.patch, name=effect.name, groups=list(effect.groups))
             case e.PatchRemoved():
                 self._system("patch.removed", effect.patch, cause=effect.cause.value, groups=list(effect.groups))
             case e.LegKeyed():
