@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.bench.light import Told, listeners, talker
 
@@ -34,6 +35,7 @@ class Point:
     kib_per_listener: float
     join_cpu_ms: float
     loss: float
+    dropped_frames: float
     deaf: int
     first_ms: dict[str, float]
     last_ms: dict[str, float]
@@ -93,6 +95,11 @@ class Gateway:
         self.url: str = told["url"]
         self.user: dict[str, str] = told["users"]["admin"]
         self.tree = Tree(told["pid"])
+
+    def metric(self, name: str) -> float:
+        with urlopen(f"{self.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     def close(self) -> None:
         self._process.terminate()
@@ -154,6 +161,7 @@ def measure(counts: list[int], options: argparse.Namespace) -> list[Point]:
                     round((gateway.tree.rss_kib() - rss) / n, 1),
                     round(1e3 * join_cpu / joins, 2),
                     round(1 - came / expected, 5) if expected else 1.0,
+                    gateway.metric("tongpin_fanout_dropped_frames"),
                     sum(part.deaf for part in told),
                     quantiles(latencies[0]) if latencies else {},
                     quantiles(latencies[-1]) if latencies else {},
