@@ -24,16 +24,24 @@ from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.members import LiveMembers
+from tongpin.gateway.joint.nets import Nets
+from tongpin.gateway.joint.scheduler import Scheduler
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms, seed_terms
+from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.records import Agency, Repository, TalkGroup
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
+from tongpin.gateway.storage.terms import SqlTerms
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
@@ -68,6 +76,8 @@ async def prepare_store(config: Config) -> Store:
     await asyncio.to_thread(upgrade, url)
     store = Store(url, pool_size=config.storage.pool_size, statement_limit_s=config.storage.statement_limit_s)
     await _seed(SqlRepository(store), config)
+    clock = SystemClock()
+    await seed_terms(SqlTerms(store, clock), config, clock.at())
     return store
 
 
@@ -112,7 +122,11 @@ class Gateway:
             config.webrtc.ice_servers,
             floor.talk_limit_s,
         )
-        self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
+        nets = Nets(self.runner, clock)
+        members = LiveMembers(nets.groups, groups.get, _no_grids)
+        self.joint_channels = JointChannels(joint_store, terms, members, nets, clock, self.log.tell)
+        self.scheduler = Scheduler(self.joint_channels, joint_store, clock)
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -121,6 +135,7 @@ class Gateway:
             self.legs.group_defined,
             self.log,
             self.sessions,
+            nets,
             self.joint_channels,
             self.metrics,
         ):
@@ -135,6 +150,9 @@ class Gateway:
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
+            joint_store=joint_store,
+            answers=Answers(joint_store, clock),
+            terms=Terms(terms, clock),
             clients=StandardClients(self.engine, self.hub, self.runner, spawn),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
@@ -155,7 +173,11 @@ class Gateway:
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
         legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
-        return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
+        return {
+            "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
+            "legs": legs,
+            "joint_channels": [record_json(channel) for channel in self.joint_channels.standing],
+        }
 
     def _levels(self) -> list[Json]:
         return [
@@ -189,6 +211,10 @@ class Gateway:
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
+
+
+async def _no_grids(grid: str, agency: str | None) -> list[str]:
+    return []
 
 
 def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
@@ -283,7 +309,8 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.scheduler)
+    helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))

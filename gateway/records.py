@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,12 +14,6 @@ class Role(StrEnum):
     DISPATCHER = "dispatcher"
     OFFICER = "officer"
     AUDITOR = "auditor"
-
-
-class JointChannelState(StrEnum):
-    ACTIVE = "active"
-    CLOSED = "closed"
-    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +44,6 @@ class TalkGroup:
     name: str
     agency: str | None = None
     is_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JointChannel:
-    """Several agencies' talk groups on one floor: why, by whom, until when."""
-
-    id: str
-    name: str
-    purpose: str
-    talk_groups: tuple[str, ...]
-    lead_agency: str | None
-    created_by: str
-    created_at: datetime
-    expires_at: datetime | None
-    state: JointChannelState = JointChannelState.ACTIVE
-    closed_at: datetime | None = None
-    closed_by: str | None = None
 
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -112,9 +88,3 @@ class Repository(Protocol):
     async def talk_groups(self, *, with_retired: bool = False) -> Sequence[TalkGroup]: ...
 
     async def save_talk_group(self, group: TalkGroup, *, is_new: bool) -> None: ...
-
-    async def joint_channels(self, *, state: JointChannelState | None = None) -> Sequence[JointChannel]: ...
-
-    async def joint_channel(self, channel_id: str) -> JointChannel | None: ...
-
-    async def save_joint_channel(self, channel: JointChannel, *, is_new: bool) -> None: ...

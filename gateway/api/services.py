@@ -7,7 +7,10 @@ from typing import Protocol
 
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.records import JointStore
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms
 from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import Repository
 from tongpin.gateway.rights import Identity
@@ -78,6 +81,9 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    joint_store: JointStore
+    answers: Answers
+    terms: Terms
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
