@@ -4,27 +4,13 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from tongpin.config.base import Float, Int, Model
+from tongpin.config.keyers import KeyerConfig, NoKeyer
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
-
-
-def _no_boolean(value: object) -> object:
-    """YAML reads yes, no, on and off as booleans, and pydantic would read those as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number; YAML reads yes, no, on and off as {value}")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_no_boolean)]
-Float = Annotated[float, BeforeValidator(_no_boolean)]
-
-
-class Model(BaseModel):
-    """Base of every section: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TlsFiles(Model):
@@ -88,39 +74,6 @@ class GateConfig(Model):
     squelch_close_dbfs: Float = Field(default=-46.0, ge=-90, le=0)
     start_delay_ms: Int = Field(default=250, ge=0, le=3000)
     stuck_s: Float = Field(default=180.0, gt=0)
-
-
-class SerialKeyer(Model):
-    """PTT on a serial control line. ``port`` is a device or any pyserial URL (``rfc2217://host:port``)."""
-
-    kind: Literal["serial"]
-    port: str
-    line: Literal["rts", "dtr"] = "rts"
-    is_active_low: bool = False
-    cos_line: Literal["cts", "dcd", "dsr"] | None = None
-    is_cos_active_low: bool = False
-
-
-class VoxKeyer(Model):
-    """The radio keys itself when it hears audio."""
-
-    kind: Literal["vox"]
-
-
-class NoKeyer(Model):
-    """Receive only: never transmits."""
-
-    kind: Literal["none"]
-
-
-class SimKeyer(Model):
-    """A simulated leg's line: a file holding ``1`` or ``0`` that stays as it was left, as a CM108 pin does."""
-
-    kind: Literal["sim"]
-    file: Path | None = None
-
-
-KeyerConfig = Annotated[SerialKeyer | VoxKeyer | NoKeyer | SimKeyer, Field(discriminator="kind")]
 
 
 class SoundCard(Model):

@@ -34,8 +34,9 @@ from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
-from tongpin.gateway.records import Agency, Repository, TalkGroup
+from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
@@ -81,7 +82,7 @@ async def prepare_store(config: Config) -> Store:
     return store
 
 
-async def _seed(repository: Repository, config: Config) -> None:
+async def _seed(repository: SqlRepository, config: Config) -> None:
     """What the file names and the store does not have yet is made; what was changed by API since then stays."""
     agencies = {agency.id for agency in await repository.agencies(with_retired=True)}
     for agency in config.agencies:
@@ -124,7 +125,8 @@ class Gateway:
         )
         joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
         nets = Nets(self.runner, clock)
-        members = LiveMembers(nets.groups, groups.get, _no_grids)
+        places = Places(repository, repository)
+        members = LiveMembers(nets.groups, groups.get, places.talk_groups)
         self.joint_channels = JointChannels(joint_store, terms, members, nets, clock, self.log.tell)
         self.scheduler = Scheduler(self.joint_channels, joint_store, clock)
         self.metrics = Metrics(self._gauges)
@@ -141,7 +143,11 @@ class Gateway:
         ):
             self.runner.add_handler(handler)
         self.services = ApiServices(
-            repository=repository,
+            people=repository,
+            talk_groups=repository,
+            units=repository,
+            grids=repository,
+            places=places,
             ping_store=store.ping,
             passwords=Passwords(),
             tokens=Tokens(load_secret(config.data_folder), clock),
@@ -211,10 +217,6 @@ class Gateway:
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
-
-
-async def _no_grids(grid: str, agency: str | None) -> list[str]:
-    return []
 
 
 def _leg_state(config: LegConfig, status: LegStatus) -> LegState:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tongpin.config.keyers import SimKeyer
 from tongpin.config.models import (
     AgencyConfig,
     AgreementConfig,
@@ -12,7 +13,6 @@ from tongpin.config.models import (
     LegConfig,
     ServerConfig,
     SimCard,
-    SimKeyer,
     SimUtterance,
     TalkGroupConfig,
     TemplateConfig,

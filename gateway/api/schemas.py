@@ -69,6 +69,21 @@ class UserOut(BaseModel):
     is_disabled: bool
 
 
+class UserPage(BaseModel):
+    """``next``: give it as ``after`` for the following page; null = the last one."""
+
+    items: list[UserOut]
+    next: str | None
+
+
+class UserChange(Body):
+    """What is left out stays; ``agency`` null moves the user to the command centre."""
+
+    role: Role | None = None
+    agency: Slug | None = None
+    is_disabled: bool | None = None
+
+
 class TalkGroupIn(Body):
     id: Slug
     name: Name

@@ -11,9 +11,11 @@ from tongpin.gateway.joint.answers import Answers
 from tongpin.gateway.joint.records import JointStore
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms
+from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import Repository
+from tongpin.gateway.records import People, TalkGroups
 from tongpin.gateway.rights import Identity
+from tongpin.gateway.things import Grids, Units
 
 
 class Socket(Protocol):
@@ -72,7 +74,11 @@ class ApiServices:
         console: the folder of the built page.
     """
 
-    repository: Repository
+    people: People
+    talk_groups: TalkGroups
+    units: Units
+    grids: Grids
+    places: Places
     ping_store: Callable[[], Awaitable[None]]
     passwords: Passwords
     tokens: Tokens

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Integer, String, Text, TypeDecorator
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, String, Text, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -53,6 +53,58 @@ class TalkGroupRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
     is_retired: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class GridRow(Base):
+    """``area`` is the JSON of the polygons' coordinates."""
+
+    __tablename__ = "grids"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    scheme: Mapped[str] = mapped_column(String(63), index=True)
+    agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+    area: Mapped[str] = mapped_column(Text)
+    is_retired: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class UnitRow(Base):
+    __tablename__ = "units"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(20))
+    agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"), index=True)
+    home_talk_group: Mapped[str | None] = mapped_column(ForeignKey("talk_groups.id"), index=True)
+    is_retired: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class UnitRadioIdRow(Base):
+    """``is_retired`` follows the unit's: the ids of retired units are kept, and free for others."""
+
+    __tablename__ = "unit_radio_ids"
+    __table_args__ = (
+        Index(
+            "ix_unit_radio_ids_one_holder",
+            "kind",
+            "code",
+            unique=True,
+            sqlite_where=text("NOT is_retired"),
+            postgresql_where=text("NOT is_retired"),
+        ),
+    )
+
+    unit: Mapped[str] = mapped_column(ForeignKey("units.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    code: Mapped[str] = mapped_column(String(20), primary_key=True)
+    is_retired: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class UnitGridRow(Base):
+    __tablename__ = "unit_grids"
+
+    unit: Mapped[str] = mapped_column(ForeignKey("units.id"), primary_key=True)
+    grid: Mapped[str] = mapped_column(ForeignKey("grids.id"), primary_key=True, index=True)
 
 
 class JointChannelRow(Base):

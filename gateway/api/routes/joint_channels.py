@@ -61,7 +61,7 @@ async def check_agencies(services: ApiServices, named: Sequence[str | None]) -> 
     """Raise CallerError 404 for an agency that there is not."""
     wanted = {agency for agency in named if agency}
     if wanted:
-        missing = sorted(wanted - {agency.id for agency in await services.repository.agencies()})
+        missing = sorted(wanted - {agency.id for agency in await services.people.agencies()})
         if missing:
             raise CallerError(404, "no-such-agency", f"there is no agency {', '.join(missing)}")
 
