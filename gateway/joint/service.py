@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -12,14 +12,14 @@ from tongpin.channels import joint
 from tongpin.channels.effects import Effect, PatchRemoved
 from tongpin.channels.errors import SwitchboardError
 from tongpin.channels.ids import PatchEndCause
-from tongpin.channels.joint import Due, JointChannel, JointError, JointState, Member, Moment
-from tongpin.channels.schedule import Recurrence, ScheduleError, check
+from tongpin.channels.joint import Due, JointChannel, JointError, JointState, Moment
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.events.log import Json
 from tongpin.gateway.joint.nets import Nets
 from tongpin.gateway.joint.records import Answer, JointStore, MemberResolver, TermsStore
-from tongpin.gateway.joint.wire import API_PATH, moment, record_json
+from tongpin.gateway.joint.requests import Conflict, Outlook, Proposal, Wish, check_end, check_times, difference, refuse
+from tongpin.gateway.joint.wire import moment, record_json
 from tongpin.gateway.records import AuditDraft
 from tongpin.gateway.rights import Identity, Right, may, require, require_somewhere
 
@@ -27,62 +27,9 @@ _log = structlog.get_logger(__name__)
 
 MOST_STANDING = 5_000
 MOST_GROUPS = 1_000
-LONGEST = timedelta(days=5 * 366)
 SYSTEM = "system"
 Teller = Callable[[dict[str, Json]], None]
 Answering = Callable[[JointChannel], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What somebody wants to open; fields as in the record."""
-
-    name: str
-    purpose: str
-    members: tuple[Member, ...]
-    expires_at: datetime
-    lead_agency: str | None = None
-    event: str | None = None
-    policy: tuple[tuple[str, str], ...] = ()
-    starts_at: datetime | None = None
-    recurrence: Recurrence | None = None
-    may_take_over: bool = False
-    incident: str | None = None
-    template: str | None = None
-    is_draft: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A change of a joint channel; None = as it is. ``lead_agency`` "" = by the policy again."""
-
-    name: str | None = None
-    purpose: str | None = None
-    expires_at: datetime | None = None
-    add: tuple[Member, ...] = ()
-    remove: tuple[Member, ...] = ()
-    lead_agency: str | None = None
-    event: str | None = None
-    policy: tuple[tuple[str, str], ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A talk group that is in another net. ``is_taken``: it would be taken over."""
-
-    group: str
-    other: JointChannel
-    is_taken: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a request would do. ``before`` None: the record would be new."""
-
-    before: JointChannel | None
-    after: JointChannel
-    conflicts: Sequence[Conflict] = ()
-    audit: Sequence[AuditDraft] = field(default=())
 
 
 class JointChannels:
@@ -139,7 +86,7 @@ class JointChannels:
         at = self._clock.at()
         if proposal.may_take_over:
             require_somewhere(caller, Right.TAKE_OVER)
-        _check_times(proposal, at)
+        check_times(proposal, at)
         channel = JointChannel(
             id=f"jc-{secrets.token_hex(6)}",
             name=proposal.name,
@@ -195,7 +142,7 @@ class JointChannels:
                 raise CallerError(409, "too-many", f"{MOST_STANDING} joint channels stand or wait; close some first")
             outlook = await self.foresee(proposal, caller)
             if self._can_start(outlook.after, self._clock.at()):
-                _refuse(outlook.conflicts)
+                refuse(outlook.conflicts)
             return await self._commit(outlook, answering)
 
     async def propose(self, channel_id: str, version: int | None, caller: Identity) -> JointChannel:
@@ -240,7 +187,7 @@ class JointChannels:
                 channel = joint.end(channel, caller.username, at)
                 audit.append(self._said("closed", channel, caller, reason="too few talk groups are left"))
             elif channel.state is JointState.ACTIVE:
-                _refuse(self._conflicts(channel))
+                refuse(self._conflicts(channel))
             return await self._commit(await self._started(Outlook(before, channel, (), audit), caller.username, at))
 
     async def foresee_change(self, channel_id: str, version: int | None, wish: Wish, caller: Identity) -> Outlook:
@@ -251,8 +198,11 @@ class JointChannels:
         self._may_run(caller, before)
         at = self._clock.at()
         if wish.expires_at is not None:
-            _check_end(wish.expires_at, before.starts_at, at)
+            check_end(wish.expires_at, before.starts_at, at)
         members = tuple(dict.fromkeys([*before.members, *wish.add]))
+        unknown = [member.id for member in wish.remove if member not in members]
+        if unknown:
+            raise CallerError(404, "no-such-member", f"not a member: {', '.join(unknown)}")
         channel = replace(
             before,
             name=wish.name or before.name,
@@ -266,15 +216,12 @@ class JointChannels:
             # Another event: the policy says who leads, not who was named for the last one.
             channel = replace(channel, lead_agency=None)
         if channel.members != before.members:
-            unknown = [member.id for member in wish.remove if member not in members]
-            if unknown:
-                raise CallerError(404, "no-such-member", f"not a member: {', '.join(unknown)}")
             channel = await self._with_members(channel, at)
             if channel.state is JointState.ACTIVE and len(channel.ready_groups) < 2:
                 raise CallerError(422, "too-few-talk-groups", "two talk groups must be left; close it instead")
         if wish.expires_at is not None:
             channel = joint.with_times(channel, wish.expires_at, at)
-        audit = [self._said("changed", channel, caller, **_difference(before, channel))]
+        audit = [self._said("changed", channel, caller, **difference(before, channel))]
         if channel.expires_at > before.expires_at:
             audit.append(self._said("extended", channel, caller, expires_at=moment(channel.expires_at)))
         return Outlook(before, channel, self._conflicts(channel), audit)
@@ -284,7 +231,7 @@ class JointChannels:
         async with self._turn:
             outlook = await self.foresee_change(channel_id, version, wish, caller)
             if outlook.after.state is JointState.ACTIVE:
-                _refuse(outlook.conflicts)
+                refuse(outlook.conflicts)
             return await self._commit(await self._started(outlook, caller.username, self._clock.at()))
 
     async def close(self, channel_id: str, version: int | None, caller: Identity) -> JointChannel:
@@ -500,42 +447,3 @@ class JointChannels:
         return AuditDraft(
             f"joint-channel.{action}", caller.username, channel.id, caller.agency, {"name": channel.name, **detail}
         )
-
-
-def _check_times(proposal: Proposal, at: datetime) -> None:
-    _check_end(proposal.expires_at, proposal.starts_at, at)
-    if proposal.recurrence is not None:
-        try:
-            check(proposal.recurrence, proposal.starts_at or at, proposal.expires_at)
-        except ScheduleError as error:
-            raise CallerError(422, "bad-recurrence", str(error)) from error
-
-
-def _check_end(expires_at: datetime, starts_at: datetime | None, at: datetime) -> None:
-    if expires_at <= at:
-        raise CallerError(422, "expired-already", "expires_at lies in the past")
-    if starts_at is not None and starts_at >= expires_at:
-        raise CallerError(422, "ends-before-start", "expires_at lies before starts_at")
-    if expires_at - at > LONGEST:
-        raise CallerError(422, "too-long", f"a joint channel stands at most {LONGEST.days} days")
-
-
-def _refuse(conflicts: Iterable[Conflict]) -> None:
-    """Raise CallerError 409 that names the net and the path, for what cannot be taken over."""
-    for conflict in conflicts:
-        if not conflict.is_taken:
-            other = conflict.other
-            extra: dict[str, str | list[str]] = {
-                "talk_group": conflict.group,
-                "joint_channel": other.id,
-                "joint_channel_name": other.name,
-                "path": f"{API_PATH}/{other.id}",
-            }
-            detail = f"talk group {conflict.group!r} is in the joint channel {other.name!r} already; close that first"
-            raise CallerError(409, "group-in-other-net", detail, extra)
-
-
-def _difference(before: JointChannel, after: JointChannel) -> dict[str, Json]:
-    """What is new, for the audit log."""
-    was, now = record_json(before), record_json(after)
-    return {name: value for name, value in now.items() if value != was[name] and name != "version"}

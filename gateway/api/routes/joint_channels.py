@@ -24,7 +24,7 @@ from tongpin.gateway.errors import CallerError
 from tongpin.gateway.joint.answers import KEPT_FOR
 from tongpin.gateway.joint.preview import preview_json
 from tongpin.gateway.joint.records import Answer, ChannelQuery, Sort
-from tongpin.gateway.joint.service import Outlook, Proposal, Wish
+from tongpin.gateway.joint.requests import Outlook, Proposal, Wish
 from tongpin.gateway.joint.wire import API_PATH, moment, record_json
 from tongpin.gateway.rights import Identity, Right
 

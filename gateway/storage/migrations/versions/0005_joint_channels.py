@@ -11,28 +11,45 @@ branch_labels = None
 depends_on = None
 
 _NEW = (
-    sa.Column("members", sa.Text, nullable=False, server_default="[]"),
-    sa.Column("proposer", sa.String(63), sa.ForeignKey("agencies.id", name="fk_joint_channels_proposer")),
-    sa.Column("event", sa.String(63)),
-    sa.Column("policy", sa.Text, nullable=False, server_default="[]"),
-    sa.Column("starts_at", sa.DateTime(timezone=True)),
-    sa.Column("recurrence", sa.Text),
-    sa.Column("may_take_over", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("incident", sa.String(63)),
-    sa.Column("template", sa.String(63)),
-    sa.Column("activated_at", sa.DateTime(timezone=True)),
-    sa.Column("ends_at", sa.DateTime(timezone=True)),
-    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    "members",
+    "proposer",
+    "event",
+    "policy",
+    "starts_at",
+    "recurrence",
+    "may_take_over",
+    "incident",
+    "template",
+    "activated_at",
+    "ends_at",
+    "version",
 )
 _STATES = {"draft": "closed", "proposed": "closed", "scheduled": "closed", "refused": "closed", "cancelled": "closed"}
+
+
+def _columns() -> tuple[sa.Column[object], ...]:
+    return (
+        sa.Column("members", sa.Text, nullable=False, server_default="[]"),
+        sa.Column("proposer", sa.String(63), sa.ForeignKey("agencies.id", name="fk_joint_channels_proposer")),
+        sa.Column("event", sa.String(63)),
+        sa.Column("policy", sa.Text, nullable=False, server_default="[]"),
+        sa.Column("starts_at", sa.DateTime(timezone=True)),
+        sa.Column("recurrence", sa.Text),
+        sa.Column("may_take_over", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("incident", sa.String(63)),
+        sa.Column("template", sa.String(63)),
+        sa.Column("activated_at", sa.DateTime(timezone=True)),
+        sa.Column("ends_at", sa.DateTime(timezone=True)),
+        sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    )
 
 
 def upgrade() -> None:
     op.execute("UPDATE joint_channels SET expires_at = created_at WHERE expires_at IS NULL")
     with op.batch_alter_table("joint_channels") as table:
         table.alter_column("expires_at", existing_type=sa.DateTime(timezone=True), nullable=False)
-        for column in _NEW:
-            table.add_column(column.copy())
+        for column in _columns():
+            table.add_column(column)
         table.create_index("ix_joint_channels_incident", ["incident"])
     with op.batch_alter_table("joint_channel_groups") as table:
         table.add_column(
@@ -115,6 +132,6 @@ def downgrade() -> None:
     with op.batch_alter_table("joint_channels") as table:
         table.drop_index("ix_joint_channels_incident")
         table.drop_constraint("fk_joint_channels_proposer", type_="foreignkey")
-        for column in reversed(_NEW):
-            table.drop_column(column.name)
+        for name in reversed(_NEW):
+            table.drop_column(name)
         table.alter_column("expires_at", existing_type=sa.DateTime(timezone=True), nullable=True)
