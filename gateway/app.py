@@ -117,7 +117,7 @@ class Gateway:
             self.engine,
             self.log,
             clock,
-            self._surroundings,
+            self.surroundings,
             self._levels,
             config.webrtc.slots,
             config.webrtc.ice_servers,
@@ -176,7 +176,8 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
-    async def _surroundings(self) -> dict[str, Json]:
+    async def surroundings(self) -> dict[str, Json]:
+        """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
         legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
         return {

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -187,7 +187,7 @@ class JointChannels:
                 channel = joint.end(channel, caller.username, at)
                 audit.append(self._said("closed", channel, caller, reason="too few talk groups are left"))
             elif channel.state is JointState.ACTIVE:
-                refuse(self._conflicts(channel))
+                refuse(self._conflicts(channel, before.ready_groups))
             return await self._commit(await self._started(Outlook(before, channel, (), audit), caller.username, at))
 
     async def foresee_change(self, channel_id: str, version: int | None, wish: Wish, caller: Identity) -> Outlook:
@@ -224,7 +224,7 @@ class JointChannels:
         audit = [self._said("changed", channel, caller, **difference(before, channel))]
         if channel.expires_at > before.expires_at:
             audit.append(self._said("extended", channel, caller, expires_at=moment(channel.expires_at)))
-        return Outlook(before, channel, self._conflicts(channel), audit)
+        return Outlook(before, channel, self._conflicts(channel, before.ready_groups), audit)
 
     async def change(self, channel_id: str, version: int | None, wish: Wish, caller: Identity) -> JointChannel:
         """Extend, add, remove, lead otherwise. Raises CallerError 403, 404, 409, 412, 422; StoreError."""
@@ -423,8 +423,8 @@ class JointChannels:
             raise CallerError(422, "too-many-talk-groups", f"a joint channel has at most {MOST_GROUPS} talk groups")
         return joint.with_members(channel, owners, await self._terms.agreements(), at)
 
-    def _conflicts(self, channel: JointChannel) -> list[Conflict]:
-        """Groups that are in the net of another joint channel now."""
+    def _conflicts(self, channel: JointChannel, known: Sequence[str] = ()) -> list[Conflict]:
+        """Groups that are in the net of another joint channel now; of ``known`` ones that is settled already."""
         others = (other for other in self._standing.values() if other.id != channel.id)
         claimed = joint.claims(others)
         owners = dict(channel.owners)
@@ -435,7 +435,7 @@ class JointChannels:
                 channel.may_take_over and (channel.proposer is None or owners[group] == channel.proposer),
             )
             for group in channel.talk_groups
-            if group in claimed
+            if group in claimed and group not in known
         ]
 
     def _may_run(self, caller: Identity, channel: JointChannel) -> None:
