@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
 
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
+from tongpin.gateway.chain import Fault
 from tongpin.gateway.records import Role
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -138,6 +139,56 @@ class LegOut(BaseModel):
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+
+
+class CheckpointOut(BaseModel):
+    """Where the audit chain stood. ``mac`` is this installation's HMAC, ``key`` the name of its key."""
+
+    sequence: int
+    hash: str
+    at: str
+    key: str
+    mac: str
+
+
+class AuditEntryOut(BaseModel):
+    """``hash`` is SHA-256 over the canonical JSON of all fields but ``id``, ``name`` and itself."""
+
+    id: str
+    name: str
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    agency: str | None
+    subject: str
+    detail: dict[str, JsonValue]
+    previous: str
+    hash: str
+
+
+class AuditPage(BaseModel):
+    """``checkpoint`` stands on the last page of the whole log, so that a file of it shows whether it was cut short."""
+
+    items: list[AuditEntryOut]
+    next: str | None
+    checkpoint: CheckpointOut | None
+
+
+class FindingOut(BaseModel):
+    fault: Fault
+    entry: int
+    text: str
+
+
+class VerdictOut(BaseModel):
+    """``first`` to ``last`` are the entries that were read."""
+
+    is_whole: bool
+    first: int
+    last: int
+    count: int
+    findings: list[FindingOut]
 
 
 class HealthOut(BaseModel):

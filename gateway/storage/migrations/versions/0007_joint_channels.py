@@ -5,8 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0003_things"
+revision = "0007_joint_channels"
+down_revision = "0006_recordings"
 branch_labels = None
 depends_on = None
 
