@@ -9,9 +9,8 @@ from tongpin.channels.ids import PartyId
 from tongpin.channels.joint import JointChannel, JointState
 from tongpin.channels.schedule import Occurrence, occurrences
 from tongpin.channels.view import View
-from tongpin.gateway.events.log import Json
 from tongpin.gateway.joint.requests import Outlook
-from tongpin.gateway.joint.wire import API_PATH, moment, record_json
+from tongpin.gateway.joint.wire import API_PATH, Json, moment, record_json
 
 MOST_PARTIES = 500
 MOST_OCCURRENCES = 10

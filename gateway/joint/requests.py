@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from tongpin.channels.joint import JointChannel, Member
 from tongpin.channels.schedule import Recurrence, ScheduleError, check
 from tongpin.gateway.errors import CallerError
-from tongpin.gateway.events.log import Json
-from tongpin.gateway.joint.wire import API_PATH, record_json
+from tongpin.gateway.joint.wire import API_PATH, Json, record_json
 from tongpin.gateway.records import AuditDraft
 
 LONGEST = timedelta(days=5 * 366)

@@ -15,11 +15,10 @@ from tongpin.channels.ids import PatchEndCause
 from tongpin.channels.joint import Due, JointChannel, JointError, JointState, Moment
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.errors import CallerError
-from tongpin.gateway.events.log import Json
 from tongpin.gateway.joint.nets import Nets
 from tongpin.gateway.joint.records import Answer, JointStore, MemberResolver, TermsStore
 from tongpin.gateway.joint.requests import Conflict, Outlook, Proposal, Wish, check_end, check_times, difference, refuse
-from tongpin.gateway.joint.wire import moment, record_json
+from tongpin.gateway.joint.wire import Json, moment, record_json
 from tongpin.gateway.records import AuditDraft
 from tongpin.gateway.rights import Identity, Right, may, require, require_somewhere
 

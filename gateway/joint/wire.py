@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from tongpin.channels.joint import JointChannel, Member
-from tongpin.gateway.events.log import Json
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 API_PATH = "/api/v1/joint-channels"
 
