@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, things, transmissions
+from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, terms, things, transmissions
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -149,7 +149,7 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, people, things, groups, joint_channels, media, audit, transmissions):
+    for module in (auth, people, things, groups, joint_channels, terms, media, audit, transmissions):
         app.include_router(module.router, prefix=PREFIX)
 
     app.add_middleware(Limits)
