@@ -41,6 +41,7 @@ _START_S = 20.0
 """How long a worker may take to its first message: imports on a busy machine."""
 _STOP_S = 2.0
 _CHECK_S = 0.25
+_OWN_STALL_S = 0.5
 _FIRST_BACK_OFF_S = 0.5
 _LAST_BACK_OFF_S = 10.0
 _LONG_LIFE_S = 30.0
@@ -251,7 +252,10 @@ class LegSupervisor:
             ended = group.create_task(process.wait())
             stopping = group.create_task(self._is_stopping.wait())
             while not ended.done() and not stopping.done() and not self._link.is_at_end.is_set():
+                waited_from = monotonic()
                 await asyncio.wait((ended, stopping), timeout=_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+                if monotonic() - waited_from > _CHECK_S + _OWN_STALL_S:
+                    self._heard_at = monotonic()  # It was we who slept: the worker's words are still to be read.
                 if monotonic() - self._heard_at > (_HUNG_S if self._is_ready else _START_S):
                     reason = "the worker hangs"
                     break

@@ -268,6 +268,14 @@ async def test_a_hung_worker_is_killed_and_replaced(sim: SimFolder) -> None:
         assert (await asyncio.to_thread(Path(f"/proc/{pid}").exists)) is False
 
 
+async def test_a_gateway_that_slept_does_not_blame_the_worker(sim: SimFolder) -> None:
+    async with running(sim.config()) as (leg, _):
+        pid = leg.worker_pid
+        time.sleep(3.0)  # noqa: ASYNC251 - the loop itself stops, as on a machine that has no time for it
+        await asyncio.sleep(0.6)  # two rounds of the watch
+        assert (leg.worker_pid, leg.status.restarts) == (pid, 0)
+
+
 async def test_an_open_gate_closes_when_its_worker_dies(sim: SimFolder) -> None:
     async with running(sim.config()) as (leg, ear):
         sim.command("cos 1")
