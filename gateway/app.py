@@ -28,7 +28,9 @@ from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.notify import keep_alive, notify
 from tongpin.gateway.places import Places
+from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
@@ -100,7 +102,15 @@ class Gateway:
         self.log = EventLog(clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
-        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.legs = Legs(
+            config.legs,
+            self.runner,
+            self.hub,
+            groups.get,
+            floor.end_of_media_s,
+            self._leg_moved,
+            PolarityRecord(config.data_folder).is_locked,
+        )
         self.sessions = SessionService(
             self.runner,
             self.hub,
@@ -192,6 +202,11 @@ class Gateway:
             yield "tongpin_leg_concealed_frames", "Frames concealed towards the radio", leg, status.concealed
             yield "tongpin_leg_dropped", "Packets dropped in worker and link", leg, status.dropped + status.link_drops
             yield "tongpin_leg_underruns", "Playout under-runs", leg, status.tx_underruns
+            for way, ppm in (("capture", status.capture_ppm), ("playout", status.playout_ppm)):
+                if ppm is not None:
+                    clock = leg | {"direction": way}
+                    yield "tongpin_leg_clock_ppm", "How fast the sound card's clock is", clock, ppm
+            yield "tongpin_leg_key_locked", "1 until a polarity test has passed", leg, bool(status.keying)
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
@@ -219,6 +234,9 @@ def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
         restarts=status.restarts,
         last_audio_in_s_ago=status.last_audio_in_s_ago,
         last_audio_out_s_ago=status.last_audio_out_s_ago,
+        capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
+        playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
+        keying=status.keying,
     )
 
 
@@ -313,10 +331,13 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    helpers.append(tasks.create_task(keep_alive()))
+    notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
+    notify("STOPPING=1")
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
     server.should_exit = True

@@ -59,6 +59,9 @@ class LegState:
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    capture_ppm: float | None
+    playout_ppm: float | None
+    keying: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The first message. ``leg`` is the leg's configuration as its own JSON text."""
+    """The first message. ``leg`` is the leg's configuration as its own JSON text; ``is_locked``: never key."""
 
     leg: str
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Status:
         rx_overruns, tx_underruns: frames the worker was too slow to take, and frames the card had to play without us.
         dropped: packets thrown away because a queue was full.
         last_rx_s_ago, last_tx_s_ago: seconds since the last frame heard with an open gate, and played of a talk.
+        capture_ppm, playout_ppm: how fast the card's clocks are; None until it is known.
     """
 
     rx_dbfs: float
@@ -145,9 +147,11 @@ class Status:
     last_tx_s_ago: float | None
     is_device_online: bool
     is_line_online: bool
+    capture_ppm: float | None
+    playout_ppm: float | None
 
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 Control = (
     Configure
     | KeyLease

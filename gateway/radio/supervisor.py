@@ -32,6 +32,7 @@ from tongpin.gateway.radio.messages import (
     Stop,
     Unkey,
 )
+from tongpin.gateway.radio.polarity import locked_text
 
 LEASE_S = 0.5
 _RENEW_S = 0.2
@@ -58,6 +59,8 @@ class LegStatus:
         last_audio_in_s_ago, last_audio_out_s_ago: None before the first.
         link_drops: packets that found the worker gone or too slow.
         restarts: how often a worker had to be replaced.
+        capture_ppm, playout_ppm: how fast the sound card's clocks are; None until it is known.
+        keying: why the transmitter is never keyed, and what to do; empty when it may be.
     """
 
     name: str
@@ -82,6 +85,9 @@ class LegStatus:
     last_audio_out_s_ago: float | None = None
     link_drops: int = 0
     restarts: int = 0
+    capture_ppm: float | None = None
+    playout_ppm: float | None = None
+    keying: str = ""
 
 
 class LegEvents(Protocol):
@@ -106,10 +112,13 @@ class LegEvents(Protocol):
 class LegSupervisor:
     """One leg. :meth:`run` is its task; everything else is called from the same event loop and does not wait."""
 
-    def __init__(self, config: LegConfig, events: LegEvents) -> None:
+    def __init__(self, config: LegConfig, events: LegEvents, is_locked: bool = False) -> None:
+        """Args: is_locked: the keying line has not passed a polarity test; the transmitter is never keyed."""
         self.party: Final = PartyId(f"leg:{config.name}")
         self._config: Final = config
         self._events: Final = events
+        self._is_locked: Final = is_locked
+        self._keying: Final = locked_text(config.name) if is_locked else ""
         self._link = LegLink(self._received)
         self._process: asyncio.subprocess.Process | None = None
         self._is_key_wanted = False
@@ -140,7 +149,12 @@ class LegSupervisor:
         is_online, reason = self._device
         if last is None:
             return LegStatus(
-                self._config.name, is_online, reason, link_drops=self._link.dropped, restarts=self._restarts
+                self._config.name,
+                is_online,
+                reason,
+                link_drops=self._link.dropped,
+                restarts=self._restarts,
+                keying=self._keying,
             )
         return LegStatus(
             name=self._config.name,
@@ -165,6 +179,9 @@ class LegSupervisor:
             last_audio_out_s_ago=last.last_tx_s_ago,
             link_drops=self._link.dropped,
             restarts=self._restarts,
+            capture_ppm=last.capture_ppm,
+            playout_ppm=last.playout_ppm,
+            keying=self._keying,
         )
 
     def key(self) -> None:
@@ -236,7 +253,7 @@ class LegSupervisor:
                     stderr=asyncio.subprocess.PIPE,
                     env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # numpy's pool would cost 30 MB and is never used.
                 )
-            self._link.post(Configure(self._config.model_dump_json()))
+            self._link.post(Configure(self._config.model_dump_json(), self._is_locked))
             return await self._watch(self._process)
         except OSError as error:
             return f"the worker cannot be started: {error}"

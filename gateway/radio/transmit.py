@@ -125,6 +125,11 @@ class Transmitter:
         self._is_keyed = True
         self._lead_left = max(0, self._lead_frames - frames_ahead)
 
+    def on_air(self) -> None:
+        """The transmitter says that it is on the air: the lead-in is over, sooner than ``tx_delay_ms`` at most."""
+        if self._is_keyed:
+            self._lead_left = 0
+
     def unkeyed(self) -> None:
         """The transmitter is off: what was held for it is thrown away. Talks that go on may be keyed again."""
         self._is_keyed = False

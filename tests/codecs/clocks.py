@@ -66,25 +66,20 @@ class Card:
 
 def tone(first: int) -> NDArray[np.int16]:
     places = first + np.arange(FRAME_SAMPLES)
-    return (8_000 * np.sin(2 * np.pi * TONE_HZ / SAMPLE_RATE_HZ * places)).astype(np.int16)
+    return np.asarray(8_000 * np.sin(2 * np.pi * TONE_HZ / SAMPLE_RATE_HZ * places), np.int16)
 
 
 def snr_db(pcm: NDArray[np.int16]) -> float:
-    """How far the best sine near 1 kHz stands above everything else."""
+    """How far the sine near 1 kHz stands above everything else; its frequency is taken from its phase."""
     y = pcm.astype(float)
     n = np.arange(y.size) / SAMPLE_RATE_HZ
-    best = -200.0
-    window = np.hanning(y.size)
-    spectrum = np.abs(np.fft.rfft(y * window, 4 * y.size))
-    peak = int(np.argmax(spectrum))
-    left, mid, right = np.log(spectrum[peak - 1 : peak + 2] + 1e-9)
-    hertz = (peak + 0.5 * (left - right) / (left - 2 * mid + right)) * SAMPLE_RATE_HZ / (4 * y.size)
-    for near in hertz + np.linspace(-0.02, 0.02, 41):
-        basis = np.stack((np.sin(2 * np.pi * near * n), np.cos(2 * np.pi * near * n)), 1)
-        fit, *_ = np.linalg.lstsq(basis, y, rcond=None)
-        rest = y - basis @ fit
-        best = max(best, 20 * np.log10(np.std(basis @ fit) / np.std(rest)))
-    return float(best)
+    hertz = TONE_HZ
+    for _ in range(2):
+        turned = (y * np.exp(-2j * np.pi * hertz * n))[: y.size // 480 * 480].reshape(-1, 480).mean(axis=1)
+        hertz += float(np.polyfit(np.arange(turned.size) * 0.01, np.unwrap(np.angle(turned)), 1)[0]) / (2 * np.pi)
+    basis = np.stack((np.sin(2 * np.pi * hertz * n), np.cos(2 * np.pi * hertz * n)), 1)
+    fit, *_ = np.linalg.lstsq(basis, y, rcond=None)
+    return float(20 * np.log10(np.std(basis @ fit) / np.std(y - basis @ fit)))
 
 
 def run(
