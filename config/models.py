@@ -30,7 +30,8 @@ class ServerConfig(Model):
 
 
 class WebrtcConfig(Model):
-    """``udp_port`` 0 = any; ``public_ip`` is announced beside the local ones; ``interfaces`` empty = all."""
+    """``udp_port`` 0 = any free one, for all peers; ``public_ip`` is announced beside the local ones; ``interfaces``
+    empty = all; ``max_peers`` connections at most, ``max_per_user`` of them WHIP and WHEP of one user."""
 
     udp_port: Int = Field(default=0, ge=0, le=65535)
     public_ip: IPv4Address | IPv6Address | None = None
@@ -39,6 +40,8 @@ class WebrtcConfig(Model):
     turn: str | None = None
     include_loopback: bool = True
     slots: Int = Field(default=6, ge=1, le=16)
+    max_peers: Int = Field(default=5_000, ge=1, le=50_000)
+    max_per_user: Int = Field(default=4_000, ge=1, le=50_000)
 
 
 class StorageConfig(Model):

@@ -53,7 +53,7 @@ class StartError(TongpinError):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Told once everything listens. ``udp_port`` is 0 while every peer has ports of its own."""
+    """Told once everything listens. ``udp_port`` is that of all WebRTC peers."""
 
     url: str
     udp_port: int
@@ -151,7 +151,7 @@ class Gateway:
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn),
+            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
@@ -188,7 +188,8 @@ class Gateway:
 
     def _gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
         yield "tongpin_sessions", "Browser sessions", {}, self.sessions.count
-        yield "tongpin_peers", "WebRTC connections", {}, len(self.engine.peers)
+        yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
+        yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
@@ -333,7 +334,7 @@ async def _run(
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     helpers.append(tasks.create_task(keep_alive()))
     notify("READY=1")
-    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
+    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()

@@ -19,7 +19,7 @@ PREFIX = "/api/v1"
 MAX_BODY = 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
