@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,25 +19,33 @@ from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
 from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
-from tongpin.gateway.errors import TongpinError
+from tongpin.gateway.errors import DeviceError, TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
 from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.legs import Legs
+from tongpin.gateway.legtests import DailyTests, LegTest
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.notify import keep_alive, notify
 from tongpin.gateway.places import Places
+from tongpin.gateway.radio.claim import RadioClaim
 from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
+from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.tls import ensure_certificate, own_names
+from tongpin.gateway.trail import Trail
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -100,6 +108,8 @@ class Gateway:
             self.hub.last_media_at,
         )
         self.log = EventLog(clock)
+        secret = load_secret(config.data_folder)
+        self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.legs = Legs(
@@ -122,8 +132,13 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.audit.record,
         )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        self.recordings = Recordings(
+            config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
+        )
+        self.leg_tests = DailyTests(self.legs.pairs(), self.log.tell)
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -134,8 +149,12 @@ class Gateway:
             self.sessions,
             self.joint_channels,
             self.metrics,
+            Trail(self.audit.record),
         ):
             self.runner.add_handler(handler)
+        if config.recording.enabled:
+            self.hub.record_to(self.recordings.recorder)
+            self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
             repository=repository,
             people=repository,
@@ -145,17 +164,19 @@ class Gateway:
             places=Places(repository, repository),
             ping_store=store.ping,
             passwords=Passwords(),
-            tokens=Tokens(load_secret(config.data_folder), clock),
+            tokens=Tokens(secret, clock),
             tickets=Tickets(clock.now),
             limiter=LoginLimiter(clock.now),
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
+            audit=self.audit,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
-            legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
+            legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            recordings=self.recordings,
         )
 
     async def restore(self) -> None:
@@ -168,10 +189,16 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
+    def _recording_alarm(self, text: str) -> None:
+        self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
+
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
+        legs: list[Json] = [_leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
         return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
+
+    def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
+        return _leg_state(config, status, self.leg_tests.last.get(config.name))
 
     def _levels(self) -> list[Json]:
         return [
@@ -191,6 +218,10 @@ class Gateway:
         yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
         yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
+        yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
+        yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
+        yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -208,12 +239,14 @@ class Gateway:
                     clock = leg | {"direction": way}
                     yield "tongpin_leg_clock_ppm", "How fast the sound card's clock is", clock, ppm
             yield "tongpin_leg_key_locked", "1 until a polarity test has passed", leg, bool(status.keying)
+            if (test := self.leg_tests.last.get(config.name)) is not None:
+                yield "tongpin_leg_test_passed", "1 when the last daily test was green", leg, not test.problems
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
 
 
-def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
+def _leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> LegState:
     return LegState(
         name=config.name,
         label=config.label or config.name,
@@ -238,11 +271,12 @@ def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
         capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
         playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
         keying=status.keying,
+        last_test_at=None if test is None else test.at.isoformat(timespec="seconds"),
+        last_test_problems=None if test is None else list(test.problems),
     )
 
 
-def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
-    state = _leg_state(config, status)
+def _leg_json(state: LegState) -> dict[str, Json]:
     return {
         "name": state.name,
         "label": state.label,
@@ -277,15 +311,20 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.set)
-    store = await prepare_store(config)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            await _run(config, store, listener, tasks, ends, on_ready)
-    finally:
-        await store.close()
-        listener.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    with ExitStack() as held:
+        held.callback(listener.close)
+        try:
+            held.enter_context(RadioClaim(config.data_folder))
+        except DeviceError as error:
+            raise StartError(str(error)) from error
+        store = await prepare_store(config)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _run(config, store, listener, tasks, ends, on_ready)
+        finally:
+            await store.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 async def _run(
@@ -308,7 +347,8 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings)
+    helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))
@@ -332,7 +372,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    helpers.append(tasks.create_task(keep_alive()))
+    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run())]
     notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
@@ -345,6 +385,8 @@ async def _run(
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
+    await gateway.recordings.close()
+    await gateway.audit.close()
     for helper in helpers:
         helper.cancel()
 

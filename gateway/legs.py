@@ -57,6 +57,9 @@ class Legs:
         for supervisor in self.supervisors.values():
             await supervisor.stop()
 
+    def pairs(self) -> list[tuple[LegConfig, LegSupervisor]]:
+        return [(self.configs[party], supervisor) for party, supervisor in self.supervisors.items()]
+
     def statuses(self) -> list[tuple[LegConfig, LegStatus]]:
         return [(self.configs[party], supervisor.status) for party, supervisor in self.supervisors.items()]
 

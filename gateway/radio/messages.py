@@ -67,6 +67,15 @@ class TalkEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StartProbe:
+    """Test the leg on the air: listen so long for somebody and, if ``parrots``, play it back, else send a tone."""
+
+    listen_s: float
+    tone_s: float
+    parrots: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Unkey and exit."""
 
@@ -102,6 +111,20 @@ class DeviceMoved:
 
     is_online: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeMoved:
+    """A step of the leg test begins (``probe.Step``)."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """The leg test is over; ``report`` is its JSON text."""
+
+    report: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +181,14 @@ Control = (
     | Unkey
     | TalkBegan
     | TalkEnded
+    | StartProbe
     | Stop
     | Hello
     | GateMoved
     | KeyMoved
     | DeviceMoved
+    | ProbeMoved
+    | ProbeEnded
     | Failure
     | Status
 )
@@ -175,11 +201,14 @@ _CONTROLS: dict[str, type[Control]] = {
         Unkey,
         TalkBegan,
         TalkEnded,
+        StartProbe,
         Stop,
         Hello,
         GateMoved,
         KeyMoved,
         DeviceMoved,
+        ProbeMoved,
+        ProbeEnded,
         Failure,
         Status,
     )

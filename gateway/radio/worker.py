@@ -35,6 +35,9 @@ from tongpin.gateway.radio.messages import (
     Hello,
     KeyLease,
     KeyMoved,
+    ProbeEnded,
+    ProbeMoved,
+    StartProbe,
     Status,
     Stop,
     TalkBegan,
@@ -45,7 +48,9 @@ from tongpin.gateway.radio.messages import (
     encode_audio,
 )
 from tongpin.gateway.radio.pace import PacedCard
+from tongpin.gateway.radio.probe import Probe
 from tongpin.gateway.radio.receive import Receiver
+from tongpin.gateway.radio.ring import Frame
 from tongpin.gateway.radio.transmit import Transmitter
 
 STATUS_S = 0.2
@@ -82,6 +87,7 @@ class Worker:
         self._deaf_until = float("-inf")
         self._drain_until: float | None = None
         self._unkey_at: float | None = None
+        self._probe: Probe | None = None
         self._is_stopping = False
         self._offline_reason: str | None = None
         self._dropped = 0
@@ -140,6 +146,7 @@ class Worker:
                 now = monotonic()
                 self._note_key_moves(now)
                 self._receive(now)
+                self._test(now)
                 self._drain(now)
                 self._feed(now)
                 self._note_devices()
@@ -155,7 +162,9 @@ class Worker:
             frame, mark = captured
             if self._config.has_cos:
                 self._cos = self._keyer.inputs.cos if mark == UNMARKED else mark == CARRIER
-            is_deaf = self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
+            if self._probe is not None:
+                self._show_probe(self._probe, frame)
+            is_deaf = self._probe is not None or self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
             heard = self._receiver.push(frame, self._cos, is_deaf, now)
             if heard.opened is not None:
                 self._say(GateMoved(True, heard.opened))
@@ -167,10 +176,43 @@ class Worker:
             if heard.closed is not None:
                 self._say(GateMoved(False, heard.closed))
 
+    def _start_test(self, wish: StartProbe) -> None:
+        if self._probe is None:
+            self._transmitter.unkeyed()
+            self._keyer.unkey("leg test")
+            can_key = self._config.keyer.kind != "none"
+            lead_ms, deaf_ms = self._config.tx_delay_ms, self._config.gate.start_delay_ms
+            self._probe = Probe(
+                wish.listen_s, wish.tone_s, wish.parrots, lead_ms, deaf_ms, can_key, self._config.has_cos
+            )
+
+    def _show_probe(self, probe: Probe, frame: Frame) -> None:
+        step = probe.step
+        probe.hear(self._receiver.amplified(frame), self._cos, self._keyer.is_keyed, self._keyer.inputs.tx_detect)
+        if probe.step is not step:
+            self._say(ProbeMoved(str(probe.step)))
+
+    def _test(self, now: float) -> None:
+        """Key as the leg test wants it, by short leases: they run out if this loop hangs."""
+        probe = self._probe
+        if probe is None:
+            return
+        if probe.is_done:
+            self._probe = None
+            self._say(ProbeEnded(probe.report().text()))
+        elif probe.wants_key:
+            self._keyer.lease(_FRAME_S * 10)
+        elif self._keyer.is_keyed or self._keyer.is_wanted:
+            self._keyer.unkey("leg test")
+
     def _feed(self, now: float) -> None:
         if self._keyer.inputs.tx_detect:
             self._transmitter.on_air()
-        self._pace.fill(lambda: self._transmitter.next_frame(now))
+        probe = self._probe
+        if probe is None:
+            self._pace.fill(lambda: self._transmitter.next_frame(now))
+        else:
+            self._pace.fill(lambda: self._transmitter.next_frame(now, probe.next_frame()))
 
     def _note_key_moves(self, now: float) -> None:
         while self._key_moves:
@@ -252,7 +294,9 @@ class Worker:
             match message:
                 case Audio(talk, packet):
                     self._transmitter.push(talk, packet)
-                case KeyLease() | TalkBegan() if self._is_locked:
+                case StartProbe():
+                    self._start_test(message)
+                case KeyLease() | Unkey() | TalkBegan() if self._is_locked or self._probe is not None:
                     pass
                 case KeyLease(lease_s):
                     self._drain_until = self._unkey_at = None
