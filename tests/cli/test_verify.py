@@ -106,7 +106,8 @@ def test_a_broken_checkpoint_line_is_a_fault(file: Path) -> None:
 
 def test_the_database_is_checked_where_it_stands(tmp_path: Path) -> None:
     config = tmp_path / "tongpin.yaml"
-    assert RUN.invoke(app, ["init", str(tmp_path)]).exit_code == 0
+    config.write_text(f"data_folder: {tmp_path / 'data'}\n")
+    assert RUN.invoke(app, ["db", "upgrade", "--config", str(config)]).exit_code == 0
     done = RUN.invoke(app, ["audit", "checkpoint", "--config", str(config)])
     assert (done.exit_code, done.stderr) == (1, "tongpin: the audit log has no entry yet\n")
     database = next(tmp_path.rglob("tongpin.db"))
