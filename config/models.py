@@ -55,6 +55,12 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
+class WebhooksConfig(Model):
+    """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
+
+    allow_private: bool = True
+
+
 class RecordingConfig(Model):
     """Where recordings go and how long they stay."""
 
@@ -178,6 +184,7 @@ class Config(Model):
     server: ServerConfig = ServerConfig()
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     recording: RecordingConfig = RecordingConfig()
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()

@@ -24,8 +24,10 @@ from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
-from tongpin.gateway.events.log import EventLog, Json
+from tongpin.gateway.events.log import EventLog, Json, view_json
 from tongpin.gateway.events.session import SessionService
+from tongpin.gateway.events.stream import EventStreams
+from tongpin.gateway.events.webhooks import WebhookSender
 from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
@@ -38,8 +40,10 @@ from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
+from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
+from tongpin.gateway.webhooks import SecretMaker
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -120,6 +124,11 @@ class Gateway:
             floor.talk_limit_s,
             self.audit.record,
         )
+        self.streams = EventStreams(self.log)
+        webhooks, outbox = SqlWebhooks(store), SqlOutbox(store)
+        self.webhooks = WebhookSender(
+            webhooks, outbox, self.log, clock, SecretMaker(secret), allow_private=config.webhooks.allow_private
+        )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
@@ -150,6 +159,12 @@ class Gateway:
             clock=clock,
             joint_channels=self.joint_channels,
             audit=self.audit,
+            webhook_store=webhooks,
+            outbox=outbox,
+            webhooks=self.webhooks,
+            allow_private_webhooks=config.webhooks.allow_private,
+            picture=self._picture,
+            open_stream=self.streams.open,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
@@ -166,6 +181,11 @@ class Gateway:
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    async def _picture(self) -> tuple[int, dict[str, Json]]:
+        surroundings = await self._surroundings()
+        view = view_json(self.runner.view(), self.services.clock.now())
+        return self.log.sequence, view | surroundings
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
@@ -192,6 +212,9 @@ class Gateway:
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
+        yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
+        yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -302,7 +325,8 @@ async def _run(
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
     helpers = [
-        tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit)
+        tasks.create_task(part.run())
+        for part in (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.webhooks)
     ]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
@@ -333,11 +357,13 @@ async def _run(
     ending.cancel()
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
+    gateway.streams.close()
     server.should_exit = True
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
     await gateway.audit.close()
+    await gateway.webhooks.close()
     for helper in helpers:
         helper.cancel()
 

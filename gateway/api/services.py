@@ -1,6 +1,6 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,9 +11,10 @@ from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import People, Repository, TalkGroups
+from tongpin.gateway.records import Json, People, Repository, TalkGroups
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.things import Grids, Units
+from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
 
 
 class Socket(Protocol):
@@ -69,6 +70,8 @@ class ApiServices:
     Attributes:
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
+        picture: the number of the last event, and the whole view up to it.
+        open_stream: server-sent events, by caller, Last-Event-ID and kinds.
         console: the folder of the built page.
     """
 
@@ -87,6 +90,12 @@ class ApiServices:
     clock: Clock
     joint_channels: JointChannels
     audit: AuditLog
+    webhook_store: WebhookStore
+    outbox: Outbox
+    webhooks: Webhooks
+    allow_private_webhooks: bool
+    picture: Callable[[], Awaitable[tuple[int, Mapping[str, Json]]]]
+    open_stream: Callable[[Identity, str | None, frozenset[str]], AsyncIterator[str]]
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
