@@ -20,6 +20,8 @@ PRIVATE = (e.RouteInstalled, e.RouteRemoved, e.FloorDenied, e.TalkLimitNear)
 """Effects that are no public events: routes are the hub's business, a refusal is between us and the party."""
 
 _LEFT = {"limit_at": "limit_s", "grace_ends": "grace_s"}
+_RENAMED = {"kind": "party_kind"}
+"""An event's own kind is not the kind of a party that it brings."""
 
 
 def kind_of(effect: type) -> str:
@@ -48,7 +50,7 @@ def event_json(effect: e.Effect, now: float) -> dict[str, Json]:
         if item.name in _LEFT:
             out[_LEFT[item.name]] = round(value - now, 3)
         else:
-            out[item.name] = plain(value)
+            out[_RENAMED.get(item.name, item.name)] = plain(value)
     return out
 
 

@@ -210,7 +210,7 @@ class WebhookSender:
                     error += "; redirects are not followed"
         except (TimeoutError, httpx.TimeoutException):
             error = f"no answer within {ATTEMPT_S:.0f} s"
-        except AddressRefusedError as refused:
+        except (AddressRefusedError, CallerError) as refused:
             error = str(refused)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failed:
             error = f"{type(failed).__name__}: {failed}"[:300]

@@ -66,7 +66,8 @@ class SqlOutbox(SqlPart):
         alive = select(WebhookRow.id).where(WebhookRow.is_retired.is_(False))
         dropped = 0
         async with self._store.transaction() as session:
-            count = {hook: number for hook, number in await session.execute(waiting.group_by(DeliveryRow.webhook))}
+            counted = await session.execute(waiting.group_by(DeliveryRow.webhook))
+            count = {hook: int(number) for hook, number in counted}
             known = set(await session.scalars(alive))
             for delivery in deliveries:
                 if delivery.webhook not in known:
