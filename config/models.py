@@ -30,7 +30,8 @@ class ServerConfig(Model):
 
 
 class WebrtcConfig(Model):
-    """``udp_port`` 0 = any; ``public_ip`` is announced beside the local ones; ``interfaces`` empty = all."""
+    """``udp_port`` 0 = any free one, for all peers; ``public_ip`` is announced beside the local ones; ``interfaces``
+    empty = all; ``max_peers`` connections at most, ``max_per_user`` of them WHIP and WHEP of one user."""
 
     udp_port: Int = Field(default=0, ge=0, le=65535)
     public_ip: IPv4Address | IPv6Address | None = None
@@ -39,6 +40,8 @@ class WebrtcConfig(Model):
     turn: str | None = None
     include_loopback: bool = True
     slots: Int = Field(default=6, ge=1, le=16)
+    max_peers: Int = Field(default=5_000, ge=1, le=50_000)
+    max_per_user: Int = Field(default=4_000, ge=1, le=50_000)
 
 
 class StorageConfig(Model):
@@ -55,6 +58,7 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
+<<<<<<< HEAD
 class WebhooksConfig(Model):
     """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
 
@@ -63,9 +67,31 @@ class WebhooksConfig(Model):
 
 class RecordingConfig(Model):
     """Where recordings go and how long they stay."""
+=======
+class RetentionRule(Model):
+    """How long the recordings of one agency or one talk group stay; a talk group's rule goes before an agency's."""
+>>>>>>> main
 
-    folder: Path = Path("recordings")
-    retention_days: Int = Field(default=90, ge=1)
+    agency: Slug | None = None
+    talk_group: Slug | None = None
+    days: Int = Field(ge=1, le=36_500)
+
+
+class RecordingConfig(Model):
+    """Where recordings go and how long they stay.
+
+    Attributes:
+        folder: None = ``recordings`` in the data folder.
+        when_full: what happens when less than ``min_free_mb`` is left: ``stop`` keeps all that is kept and records
+            nothing new, ``delete_oldest`` makes room. Expired recordings go first in either case; talk always goes on.
+    """
+
+    enabled: bool = True
+    folder: Path | None = None
+    retention_days: Int = Field(default=90, ge=1, le=36_500)
+    retention: tuple[RetentionRule, ...] = ()
+    when_full: Literal["stop", "delete_oldest"] = "stop"
+    min_free_mb: Int = Field(default=200, ge=0)
 
 
 class GateConfig(Model):

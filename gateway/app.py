@@ -34,10 +34,12 @@ from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
+from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
@@ -59,7 +61,7 @@ class StartError(TongpinError):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Told once everything listens. ``udp_port`` is 0 while every peer has ports of its own."""
+    """Told once everything listens. ``udp_port`` is that of all WebRTC peers."""
 
     url: str
     udp_port: int
@@ -130,6 +132,9 @@ class Gateway:
             webhooks, outbox, self.log, clock, SecretMaker(secret), allow_private=config.webhooks.allow_private
         )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        self.recordings = Recordings(
+            config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
+        )
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -143,6 +148,9 @@ class Gateway:
             Trail(self.audit.record),
         ):
             self.runner.add_handler(handler)
+        if config.recording.enabled:
+            self.hub.record_to(self.recordings.recorder)
+            self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
             repository=repository,
             people=repository,
@@ -159,6 +167,7 @@ class Gateway:
             clock=clock,
             joint_channels=self.joint_channels,
             audit=self.audit,
+<<<<<<< HEAD
             webhook_store=webhooks,
             outbox=outbox,
             webhooks=self.webhooks,
@@ -166,10 +175,14 @@ class Gateway:
             picture=self._picture,
             open_stream=self.streams.open,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn),
+=======
+            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
+>>>>>>> main
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            recordings=self.recordings,
         )
 
     async def restore(self) -> None:
@@ -182,10 +195,15 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
+<<<<<<< HEAD
     async def _picture(self) -> tuple[int, dict[str, Json]]:
         surroundings = await self._surroundings()
         view = view_json(self.runner.view(), self.services.clock.now())
         return self.log.sequence, view | surroundings
+=======
+    def _recording_alarm(self, text: str) -> None:
+        self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
+>>>>>>> main
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
@@ -207,14 +225,19 @@ class Gateway:
 
     def _gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
         yield "tongpin_sessions", "Browser sessions", {}, self.sessions.count
-        yield "tongpin_peers", "WebRTC connections", {}, len(self.engine.peers)
+        yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
+        yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+<<<<<<< HEAD
         yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
         yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
         yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
+=======
+        yield from self.recordings.gauges()
+>>>>>>> main
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -324,10 +347,15 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
+<<<<<<< HEAD
     helpers = [
         tasks.create_task(part.run())
         for part in (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.webhooks)
     ]
+=======
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings)
+    helpers = [tasks.create_task(part.run()) for part in parts]
+>>>>>>> main
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))
@@ -351,7 +379,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
+    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
@@ -362,6 +390,7 @@ async def _run(
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
+    await gateway.recordings.close()
     await gateway.audit.close()
     await gateway.webhooks.close()
     for helper in helpers:

@@ -10,7 +10,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
+<<<<<<< HEAD
 from tongpin.gateway.api.routes import audit, auth, events, groups, joint_channels, media, people, things, webhooks
+=======
+from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, things, transmissions
+>>>>>>> main
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -19,7 +23,7 @@ PREFIX = "/api/v1"
 MAX_BODY = 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -115,7 +119,11 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
+<<<<<<< HEAD
     for module in (auth, people, things, groups, joint_channels, media, audit, events, webhooks):
+=======
+    for module in (auth, people, things, groups, joint_channels, media, audit, transmissions):
+>>>>>>> main
         app.include_router(module.router, prefix=PREFIX)
 
     @app.middleware("http")

@@ -1,6 +1,10 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
+<<<<<<< HEAD
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+=======
+from collections.abc import Awaitable, Callable, Sequence
+>>>>>>> main
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +18,11 @@ from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import Json, People, Repository, TalkGroups
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.things import Grids, Units
+<<<<<<< HEAD
 from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
+=======
+from tongpin.gateway.transmissions import Transmission, TransmissionStore
+>>>>>>> main
 
 
 class Socket(Protocol):
@@ -25,6 +33,22 @@ class Socket(Protocol):
     async def send(self, text: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Recordings(Protocol):
+    """Recorded transmissions; see :class:`tongpin.gateway.recording.service.Recordings`."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def store(self) -> TransmissionStore: ...
+
+    def is_recording(self, transmission_id: str) -> bool: ...
+
+    async def live_peaks(self, transmission: Transmission) -> list[int]: ...
+
+    async def export(self, target: Path, rows: Sequence[Transmission], title: str, made_by: str) -> None: ...
 
 
 class StandardClients(Protocol):
@@ -101,3 +125,4 @@ class ApiServices:
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path
+    recordings: Recordings

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_webhooks"
-down_revision = "0004_audit_guard"
+revision = "0007_webhooks"
+down_revision = "0006_recordings"
 branch_labels = None
 depends_on = None
 
