@@ -58,19 +58,14 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
-<<<<<<< HEAD
 class WebhooksConfig(Model):
     """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
 
     allow_private: bool = True
 
 
-class RecordingConfig(Model):
-    """Where recordings go and how long they stay."""
-=======
 class RetentionRule(Model):
     """How long the recordings of one agency or one talk group stay; a talk group's rule goes before an agency's."""
->>>>>>> main
 
     agency: Slug | None = None
     talk_group: Slug | None = None

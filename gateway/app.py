@@ -167,17 +167,13 @@ class Gateway:
             clock=clock,
             joint_channels=self.joint_channels,
             audit=self.audit,
-<<<<<<< HEAD
             webhook_store=webhooks,
             outbox=outbox,
             webhooks=self.webhooks,
             allow_private_webhooks=config.webhooks.allow_private,
             picture=self._picture,
             open_stream=self.streams.open,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn),
-=======
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
->>>>>>> main
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
@@ -195,15 +191,13 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
-<<<<<<< HEAD
     async def _picture(self) -> tuple[int, dict[str, Json]]:
         surroundings = await self._surroundings()
         view = view_json(self.runner.view(), self.services.clock.now())
         return self.log.sequence, view | surroundings
-=======
+
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
->>>>>>> main
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
@@ -231,13 +225,10 @@ class Gateway:
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
-<<<<<<< HEAD
         yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
         yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
         yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
-=======
         yield from self.recordings.gauges()
->>>>>>> main
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -347,15 +338,15 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-<<<<<<< HEAD
-    helpers = [
-        tasks.create_task(part.run())
-        for part in (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.webhooks)
-    ]
-=======
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings)
+    parts = (
+        gateway.engine,
+        gateway.sessions,
+        gateway.metrics,
+        gateway.audit,
+        gateway.recordings,
+        gateway.webhooks,
+    )
     helpers = [tasks.create_task(part.run()) for part in parts]
->>>>>>> main
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))

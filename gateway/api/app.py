@@ -10,11 +10,18 @@ from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-<<<<<<< HEAD
-from tongpin.gateway.api.routes import audit, auth, events, groups, joint_channels, media, people, things, webhooks
-=======
-from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, things, transmissions
->>>>>>> main
+from tongpin.gateway.api.routes import (
+    audit,
+    auth,
+    events,
+    groups,
+    joint_channels,
+    media,
+    people,
+    things,
+    transmissions,
+    webhooks,
+)
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -119,11 +126,7 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-<<<<<<< HEAD
-    for module in (auth, people, things, groups, joint_channels, media, audit, events, webhooks):
-=======
-    for module in (auth, people, things, groups, joint_channels, media, audit, transmissions):
->>>>>>> main
+    for module in (auth, people, things, groups, joint_channels, media, audit, events, transmissions, webhooks):
         app.include_router(module.router, prefix=PREFIX)
 
     @app.middleware("http")

@@ -1,10 +1,6 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-<<<<<<< HEAD
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-=======
-from collections.abc import Awaitable, Callable, Sequence
->>>>>>> main
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,11 +14,8 @@ from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import Json, People, Repository, TalkGroups
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.things import Grids, Units
-<<<<<<< HEAD
-from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
-=======
 from tongpin.gateway.transmissions import Transmission, TransmissionStore
->>>>>>> main
+from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
 
 
 class Socket(Protocol):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.scenarios.service import Service, running
 from tests.scenarios.test_database_away import CONFIG
 
 
-async def messages(client: httpx.AsyncClient, last: str) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
+async def messages(client: httpx.AsyncClient, last: str) -> AsyncGenerator[tuple[str, str, dict[str, Any]], None]:
     """Id, kind and data of each event after an id."""
     async with client.stream("GET", "/events", headers={"Last-Event-ID": last}, timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
