@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import PlainTextResponse
@@ -22,7 +23,7 @@ from tongpin.gateway.api.routes import (
     transmissions,
     webhooks,
 )
-from tongpin.gateway.api.schemas import HealthOut
+from tongpin.gateway.api.schemas import HealthOut, ProblemOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
 
@@ -117,7 +118,7 @@ def create_app(services: ApiServices) -> FastAPI:
 
 def bare_app() -> FastAPI:
     """Routes and error handling without services: enough for the OpenAPI document."""
-    app = FastAPI(
+    app = _DocumentedApp(
         title="Tongpin",
         description="Dispatch gateway: walkie-talkies and browsers of several agencies on the same frequency.",
         version=version("tongpin"),
@@ -144,6 +145,26 @@ def bare_app() -> FastAPI:
         return response
 
     return app
+
+
+class _DocumentedApp(FastAPI):
+    """Says of every operation that its errors are problem documents."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = ProblemOut.model_json_schema()
+            answer = {"$ref": "#/components/schemas/Problem"}
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    for status, text in (("4XX", "The caller's error"), ("503", "Not available now")):
+                        content = {"application/problem+json": {"schema": answer}}
+                        operation["responses"][status] = {"description": text, "content": content}
+        return super().openapi()
 
 
 def openapi() -> dict[str, object]:

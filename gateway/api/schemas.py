@@ -22,6 +22,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ProblemOut(BaseModel):
+    """RFC 9457. ``type`` is stable; some types have members of their own beside these."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
 class TokenOut(BaseModel):
     access_token: str
     token_type: Literal["bearer"] = "bearer"
