@@ -10,6 +10,9 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
 
 
+RoleName = Literal["admin", "agency-admin", "dispatcher", "officer", "auditor"]
+
+
 def _no_boolean(value: object) -> object:
     """YAML reads yes, no, on and off as booleans, and pydantic would read those as 1 and 0."""
     if isinstance(value, bool):
@@ -218,6 +221,24 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AuthConfig(Model):
+    """Who is let in, and for how long.
+
+    Attributes:
+        access_minutes: life of an access token.
+        refresh_idle_hours: a log-in that is not refreshed for so long is over.
+        refresh_max_days: a log-in is over after so long however often it is refreshed.
+        key_max_days: the longest life of an API key.
+        totp_roles: roles that must have a second factor; others may.
+    """
+
+    access_minutes: Int = Field(default=15, ge=1, le=60)
+    refresh_idle_hours: Int = Field(default=12, ge=1, le=24 * 30)
+    refresh_max_days: Int = Field(default=30, ge=1, le=365)
+    key_max_days: Int = Field(default=365, ge=1, le=3650)
+    totp_roles: tuple[RoleName, ...] = ()
+
+
 class Config(Model):
     """The whole file."""
 
@@ -226,6 +247,7 @@ class Config(Model):
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
     recording: RecordingConfig = RecordingConfig()
+    auth: AuthConfig = AuthConfig()
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()

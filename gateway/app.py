@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -19,19 +20,26 @@ from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
 from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
 from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.keys import KeyService
 from tongpin.gateway.legs import Legs
+from tongpin.gateway.login_limit import LoginLimiter
+from tongpin.gateway.logins import LoginService
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
-from tongpin.gateway.records import Agency, TalkGroup
+from tongpin.gateway.records import Agency, Role, TalkGroup
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.second_factor import SecondFactorService
+from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
@@ -99,6 +107,8 @@ class Gateway:
         )
         self.log = EventLog(clock)
         self.engine = MediaEngine(config.webrtc)
+        logins = SqlLogins(store, clock)
+        self.revocations = Revocations(logins)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
         self.sessions = SessionService(
@@ -112,6 +122,7 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.revocations,
         )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
         self.metrics = Metrics(self._gauges)
@@ -126,6 +137,12 @@ class Gateway:
             self.metrics,
         ):
             self.runner.add_handler(handler)
+        secret, auth = load_secret(config.data_folder), config.auth
+        passwords, keys = Passwords(), SqlKeys(store, clock)
+        tokens = Tokens(secret, clock, timedelta(minutes=auth.access_minutes))
+        second_factor = SecondFactorService(
+            SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
+        )
         self.services = ApiServices(
             repository=repository,
             people=repository,
@@ -134,18 +151,34 @@ class Gateway:
             grids=repository,
             places=Places(repository, repository),
             ping_store=store.ping,
-            passwords=Passwords(),
-            tokens=Tokens(load_secret(config.data_folder), clock),
+            passwords=passwords,
+            tokens=tokens,
             tickets=Tickets(clock.now),
-            limiter=LoginLimiter(clock.now),
+            logins=LoginService(
+                repository,
+                logins,
+                passwords,
+                tokens,
+                LoginLimiter(clock.now),
+                second_factor,
+                self.revocations,
+                clock,
+                timedelta(hours=auth.refresh_idle_hours),
+                timedelta(days=auth.refresh_max_days),
+            ),
+            second_factor=second_factor,
+            keys=keys,
+            key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),
+            revocations=self.revocations,
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn),
+            clients=StandardClients(self.engine, self.hub, self.runner, spawn, self.revocations),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            public_url=config.server.public_url,
         )
 
     async def restore(self) -> None:
@@ -154,6 +187,7 @@ class Gateway:
             agency = AgencyId(group.agency) if group.agency else None
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
+        await self.revocations.refresh()
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
@@ -289,7 +323,8 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.revocations)
+    helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))

@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-from tongpin.gateway.api.routes import auth, groups, joint_channels, media, people, things
+from tongpin.gateway.api.routes import auth, credentials, groups, joint_channels, media, people, things
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -64,7 +64,7 @@ def create_app(services: ApiServices) -> FastAPI:
     @app.websocket(f"{PREFIX}/session")
     async def session(socket: WebSocket, ticket: str = "") -> None:
         identity = services.tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or services.revocations.is_revoked(identity):
             await socket.close(4401, "the ticket is unknown, used or over")
             return
         await socket.accept()
@@ -115,7 +115,7 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, people, things, groups, joint_channels, media):
+    for module in (auth, credentials, people, things, groups, joint_channels, media):
         app.include_router(module.router, prefix=PREFIX)
 
     @app.middleware("http")

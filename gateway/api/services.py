@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
+from tongpin.gateway.auth import Tickets, Tokens
 from tongpin.gateway.clock import Clock
+from tongpin.gateway.credentials import Keys
 from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.keys import KeyService
+from tongpin.gateway.logins import LoginService
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import People, Repository, TalkGroups
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.rights import Identity
+from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.things import Grids, Units
 
 
@@ -28,9 +34,9 @@ class Socket(Protocol):
 class StandardClients(Protocol):
     """WHIP and WHEP."""
 
-    async def publish(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+    async def publish(self, group: str, offer: str, identity: Identity) -> tuple[str, str]: ...
 
-    async def play(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+    async def play(self, group: str, offer: str, identity: Identity) -> tuple[str, str]: ...
 
     async def delete(self, resource: str, user: str) -> None: ...
 
@@ -69,6 +75,7 @@ class ApiServices:
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
         console: the folder of the built page.
+        public_url: where browsers see the service, when that is not where it listens.
     """
 
     repository: Repository
@@ -81,7 +88,11 @@ class ApiServices:
     passwords: Passwords
     tokens: Tokens
     tickets: Tickets
-    limiter: LoginLimiter
+    logins: LoginService
+    second_factor: SecondFactorService
+    keys: Keys
+    key_service: KeyService
+    revocations: Revocations
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
@@ -90,3 +101,4 @@ class ApiServices:
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path
+    public_url: str | None = None

@@ -16,7 +16,8 @@ from tongpin.channels.ids import AgencyId, GroupId, Origin, PartyId, PartyKind
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
-from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.ports import Dispatcher, Guard
+from tongpin.gateway.rights import Identity
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.peer import MediaPeer
 
@@ -45,11 +46,16 @@ class VoiceActivity:
         return self.is_active
 
 
+def _no_watch() -> None:
+    """Nothing is watched yet."""
+
+
 @dataclass(slots=True)
 class _Resource:
     user: str
     peer: MediaPeer
     is_talker: bool
+    unwatch: Callable[[], None] = _no_watch
 
 
 class StandardClients:
@@ -63,15 +69,17 @@ class StandardClients:
         hub: Hub,
         dispatcher: Dispatcher,
         spawn: Callable[[Awaitable[None]], None],
+        guard: Guard,
     ) -> None:
         """``spawn`` runs a clean-up in the background of the composition root."""
+        self._guard = guard
         self._engine = engine
         self._hub = hub
         self._dispatcher = dispatcher
         self._spawn = spawn
         self._resources: dict[str, _Resource] = {}
 
-    async def publish(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]:
+    async def publish(self, group: str, offer: str, identity: Identity) -> tuple[str, str]:
         """WHIP: the resource's id and the answer. Raises CallerError; nothing stays behind."""
         party = PartyId(f"whip:{secrets.token_urlsafe(9)}")
         activity = VoiceActivity()
@@ -91,14 +99,14 @@ class StandardClients:
             if was_active:
                 self._dispatcher.apply(ReleaseFloor(party))
 
-        peer = self._create(party, user, received, slots=0)
-        return await self._open(peer, party, PartyKind.WHIP, group, offer, user, label, agency)
+        peer = self._create(party, identity.user, received, slots=0)
+        return await self._open(peer, party, PartyKind.WHIP, group, offer, identity)
 
-    async def play(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]:
+    async def play(self, group: str, offer: str, identity: Identity) -> tuple[str, str]:
         """WHEP: the resource's id and the answer. Raises CallerError; nothing stays behind."""
         party = PartyId(f"whep:{secrets.token_urlsafe(9)}")
-        peer = self._create(party, user, lambda packet, level: None, slots=1)
-        return await self._open(peer, party, PartyKind.WHEP, group, offer, user, label, agency)
+        peer = self._create(party, identity.user, lambda packet, level: None, slots=1)
+        return await self._open(peer, party, PartyKind.WHEP, group, offer, identity)
 
     async def delete(self, resource: str, user: str) -> None:
         """End a resource of this user. Raises CallerError 404."""
@@ -128,15 +136,14 @@ class StandardClients:
         kind: PartyKind,
         group: str,
         offer: str,
-        user: str,
-        label: str,
-        agency: str | None,
+        identity: Identity,
     ) -> tuple[str, str]:
         is_talker = kind is PartyKind.WHIP
         resource = party.partition(":")[2]
-        self._resources[resource] = _Resource(user, peer, is_talker)
+        self._resources[resource] = _Resource(identity.user, peer, is_talker)
+        agency = AgencyId(identity.agency) if identity.agency else None
         try:
-            self._dispatcher.apply(AttachParty(party, kind, label, AgencyId(agency) if agency else None))
+            self._dispatcher.apply(AttachParty(party, kind, identity.username, agency))
             membership = SetMembership(party, GroupId(group), may_listen=not is_talker, may_talk=is_talker)
             self._dispatcher.apply(membership)
             answer = await peer.answer(offer)
@@ -150,12 +157,16 @@ class StandardClients:
             self._hub.add_source(party)
         else:
             self._hub.add_sink(party, peer)
+        opened = self._resources.get(resource)
+        if opened is not None:
+            opened.unwatch = self._guard.watch(identity, lambda: self._spawn(self._close(party)))
         return resource, answer
 
     async def _close(self, party: PartyId) -> None:
         resource = self._resources.pop(party.partition(":")[2], None)
         if resource is None:
             return
+        resource.unwatch()
         self._dispatcher.apply(DetachParty(party))
         self._hub.remove_sink(party)
         self._hub.remove_source(party)
