@@ -157,7 +157,9 @@ def _validate(
 
 
 # Pydantic puts the name of a union's branch into the location; it is no key of the file.
-_TAGS = frozenset({"soundcard", "sim", "serial", "vox", "none", "literal['auto','off']", "TlsFiles"})
+_TAGS = frozenset(
+    {"soundcard", "sim", "serial", "cm108", "gpio", "rigctl", "vox", "none", "literal['auto','off']", "TlsFiles"}
+)
 
 
 def _overlay(content: dict[str, object], env: Mapping[str, str]) -> dict[tuple[str, ...], str]:

@@ -4,30 +4,16 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from tongpin.config.base import Float, Int, Model
+from tongpin.config.keyers import KeyerConfig, NoKeyer
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
 
 
 RoleName = Literal["admin", "agency-admin", "dispatcher", "officer", "auditor"]
-
-
-def _no_boolean(value: object) -> object:
-    """YAML reads yes, no, on and off as booleans, and pydantic would read those as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number; YAML reads yes, no, on and off as {value}")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_no_boolean)]
-Float = Annotated[float, BeforeValidator(_no_boolean)]
-
-
-class Model(BaseModel):
-    """Base of every section: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TlsFiles(Model):
@@ -47,7 +33,8 @@ class ServerConfig(Model):
 
 
 class WebrtcConfig(Model):
-    """``udp_port`` 0 = any; ``public_ip`` is announced beside the local ones; ``interfaces`` empty = all."""
+    """``udp_port`` 0 = any free one, for all peers; ``public_ip`` is announced beside the local ones; ``interfaces``
+    empty = all; ``max_peers`` connections at most, ``max_per_user`` of them WHIP and WHEP of one user."""
 
     udp_port: Int = Field(default=0, ge=0, le=65535)
     public_ip: IPv4Address | IPv6Address | None = None
@@ -56,6 +43,8 @@ class WebrtcConfig(Model):
     turn: str | None = None
     include_loopback: bool = True
     slots: Int = Field(default=6, ge=1, le=16)
+    max_peers: Int = Field(default=5_000, ge=1, le=50_000)
+    max_per_user: Int = Field(default=4_000, ge=1, le=50_000)
 
 
 class StorageConfig(Model):
@@ -91,39 +80,6 @@ class GateConfig(Model):
     squelch_close_dbfs: Float = Field(default=-46.0, ge=-90, le=0)
     start_delay_ms: Int = Field(default=250, ge=0, le=3000)
     stuck_s: Float = Field(default=180.0, gt=0)
-
-
-class SerialKeyer(Model):
-    """PTT on a serial control line. ``port`` is a device or any pyserial URL (``rfc2217://host:port``)."""
-
-    kind: Literal["serial"]
-    port: str
-    line: Literal["rts", "dtr"] = "rts"
-    is_active_low: bool = False
-    cos_line: Literal["cts", "dcd", "dsr"] | None = None
-    is_cos_active_low: bool = False
-
-
-class VoxKeyer(Model):
-    """The radio keys itself when it hears audio."""
-
-    kind: Literal["vox"]
-
-
-class NoKeyer(Model):
-    """Receive only: never transmits."""
-
-    kind: Literal["none"]
-
-
-class SimKeyer(Model):
-    """A simulated leg's line: a file holding ``1`` or ``0`` that stays as it was left, as a CM108 pin does."""
-
-    kind: Literal["sim"]
-    file: Path | None = None
-
-
-KeyerConfig = Annotated[SerialKeyer | VoxKeyer | NoKeyer | SimKeyer, Field(discriminator="kind")]
 
 
 class SoundCard(Model):

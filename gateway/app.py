@@ -59,7 +59,7 @@ class StartError(TongpinError):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Told once everything listens. ``udp_port`` is 0 while every peer has ports of its own."""
+    """Told once everything listens. ``udp_port`` is that of all WebRTC peers."""
 
     url: str
     udp_port: int
@@ -173,7 +173,9 @@ class Gateway:
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn, self.revocations),
+            clients=StandardClients(
+                self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
+            ),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
@@ -212,7 +214,8 @@ class Gateway:
 
     def _gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
         yield "tongpin_sessions", "Browser sessions", {}, self.sessions.count
-        yield "tongpin_peers", "WebRTC connections", {}, len(self.engine.peers)
+        yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
+        yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
@@ -348,7 +351,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
+    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()

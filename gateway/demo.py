@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tongpin.config.keyers import SimKeyer
 from tongpin.config.models import (
     AgencyConfig,
     Config,
     LegConfig,
     ServerConfig,
     SimCard,
-    SimKeyer,
     SimUtterance,
     TalkGroupConfig,
 )

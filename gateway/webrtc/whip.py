@@ -6,7 +6,7 @@ smallest ones of late, since an encoder with a variable bit rate spends bits on 
 """
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -54,14 +54,11 @@ def _no_watch() -> None:
 class _Resource:
     user: str
     peer: MediaPeer
-    is_talker: bool
     unwatch: Callable[[], None] = _no_watch
 
 
 class StandardClients:
     """The WHIP and WHEP resources of this gateway. Event-loop thread only."""
-
-    LIMIT_PER_USER = 32
 
     def __init__(
         self,
@@ -70,9 +67,12 @@ class StandardClients:
         dispatcher: Dispatcher,
         spawn: Callable[[Awaitable[None]], None],
         guard: Guard,
+        max_per_user: int = 32,
     ) -> None:
         """``spawn`` runs a clean-up in the background of the composition root."""
         self._guard = guard
+        self._max_per_user = max_per_user
+        self._counts: Counter[str] = Counter()
         self._engine = engine
         self._hub = hub
         self._dispatcher = dispatcher
@@ -118,8 +118,12 @@ class StandardClients:
     def _create(
         self, party: PartyId, user: str, received: Callable[[Packet, int | None], None], slots: int
     ) -> MediaPeer:
-        if sum(resource.user == user for resource in self._resources.values()) >= self.LIMIT_PER_USER:
-            raise CallerError(429, "too-many-resources", f"{self.LIMIT_PER_USER} WHIP and WHEP connections a user")
+        if self._counts[user] >= self._max_per_user:
+            raise CallerError(
+                429,
+                "too-many-resources",
+                f"a user has {self._max_per_user} WHIP and WHEP connections at most (webrtc.max_per_user)",
+            )
         return self._engine.create_peer(
             party,
             received,
@@ -140,7 +144,8 @@ class StandardClients:
     ) -> tuple[str, str]:
         is_talker = kind is PartyKind.WHIP
         resource = party.partition(":")[2]
-        self._resources[resource] = _Resource(identity.user, peer, is_talker)
+        self._resources[resource] = _Resource(identity.user, peer)
+        self._counts[identity.user] += 1
         agency = AgencyId(identity.agency) if identity.agency else None
         try:
             self._dispatcher.apply(AttachParty(party, kind, identity.username, agency))
@@ -167,6 +172,9 @@ class StandardClients:
         if resource is None:
             return
         resource.unwatch()
+        self._counts[resource.user] -= 1
+        if not self._counts[resource.user]:
+            del self._counts[resource.user]
         self._dispatcher.apply(DetachParty(party))
         self._hub.remove_sink(party)
         self._hub.remove_source(party)
