@@ -20,7 +20,9 @@ from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
 from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import Tickets, Tokens, load_secret
+from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
@@ -35,15 +37,19 @@ from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
+from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, Role, TalkGroup
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.second_factor import SecondFactorService
+from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.tls import ensure_certificate, own_names
+from tongpin.gateway.trail import Trail
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -106,6 +112,8 @@ class Gateway:
             self.hub.last_media_at,
         )
         self.log = EventLog(clock)
+        secret = load_secret(config.data_folder)
+        self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
         logins = SqlLogins(store, clock)
         self.revocations = Revocations(logins)
@@ -123,8 +131,12 @@ class Gateway:
             config.webrtc.ice_servers,
             floor.talk_limit_s,
             self.revocations,
+            self.audit.record,
         )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        self.recordings = Recordings(
+            config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
+        )
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -135,9 +147,13 @@ class Gateway:
             self.sessions,
             self.joint_channels,
             self.metrics,
+            Trail(self.audit.record),
         ):
             self.runner.add_handler(handler)
-        secret, auth = load_secret(config.data_folder), config.auth
+        if config.recording.enabled:
+            self.hub.record_to(self.recordings.recorder)
+            self.runner.add_handler(self.recordings.recorder)
+        auth = config.auth
         passwords, keys = Passwords(), SqlKeys(store, clock)
         tokens = Tokens(secret, clock, timedelta(minutes=auth.access_minutes))
         second_factor = SecondFactorService(
@@ -173,6 +189,7 @@ class Gateway:
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
+            audit=self.audit,
             clients=StandardClients(
                 self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
             ),
@@ -181,6 +198,7 @@ class Gateway:
             metrics=self.metrics.text,
             console=CONSOLE,
             public_url=config.server.public_url,
+            recordings=self.recordings,
         )
 
     async def restore(self) -> None:
@@ -193,6 +211,9 @@ class Gateway:
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    def _recording_alarm(self, text: str) -> None:
+        self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
@@ -217,6 +238,10 @@ class Gateway:
         yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
         yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
+        yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
+        yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
+        yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -326,7 +351,14 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.revocations)
+    parts = (
+        gateway.engine,
+        gateway.sessions,
+        gateway.metrics,
+        gateway.audit,
+        gateway.recordings,
+        gateway.revocations,
+    )
     helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
@@ -361,6 +393,8 @@ async def _run(
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
+    await gateway.recordings.close()
+    await gateway.audit.close()
     for helper in helpers:
         helper.cancel()
 

@@ -10,7 +10,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-from tongpin.gateway.api.routes import auth, credentials, groups, joint_channels, media, people, things
+from tongpin.gateway.api.routes import (
+    audit,
+    auth,
+    credentials,
+    groups,
+    joint_channels,
+    media,
+    people,
+    things,
+    transmissions,
+)
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -19,7 +29,7 @@ PREFIX = "/api/v1"
 MAX_BODY = 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -115,7 +125,7 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, credentials, people, things, groups, joint_channels, media):
+    for module in (auth, credentials, people, things, groups, joint_channels, media, audit, transmissions):
         app.include_router(module.router, prefix=PREFIX)
 
     @app.middleware("http")

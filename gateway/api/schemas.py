@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from tongpin.gateway.chain import Fault
 from tongpin.gateway.passwords import MAX_PASSWORD
 from tongpin.gateway.records import JointChannelState, Role
 from tongpin.gateway.rights import Right
@@ -233,6 +234,56 @@ class JointChannelOut(BaseModel):
     expires_at: datetime | None
     closed_at: datetime | None
     closed_by: str | None
+
+
+class CheckpointOut(BaseModel):
+    """Where the audit chain stood. ``mac`` is this installation's HMAC, ``key`` the name of its key."""
+
+    sequence: int
+    hash: str
+    at: str
+    key: str
+    mac: str
+
+
+class AuditEntryOut(BaseModel):
+    """``hash`` is SHA-256 over the canonical JSON of all fields but ``id``, ``name`` and itself."""
+
+    id: str
+    name: str
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    agency: str | None
+    subject: str
+    detail: dict[str, JsonValue]
+    previous: str
+    hash: str
+
+
+class AuditPage(BaseModel):
+    """``checkpoint`` stands on the last page of the whole log, so that a file of it shows whether it was cut short."""
+
+    items: list[AuditEntryOut]
+    next: str | None
+    checkpoint: CheckpointOut | None
+
+
+class FindingOut(BaseModel):
+    fault: Fault
+    entry: int
+    text: str
+
+
+class VerdictOut(BaseModel):
+    """``first`` to ``last`` are the entries that were read."""
+
+    is_whole: bool
+    first: int
+    last: int
+    count: int
+    findings: list[FindingOut]
 
 
 class HealthOut(BaseModel):

@@ -1,10 +1,11 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.credentials import Keys
@@ -19,6 +20,7 @@ from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.things import Grids, Units
+from tongpin.gateway.transmissions import Transmission, TransmissionStore
 
 
 class Socket(Protocol):
@@ -29,6 +31,22 @@ class Socket(Protocol):
     async def send(self, text: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Recordings(Protocol):
+    """Recorded transmissions; see :class:`tongpin.gateway.recording.service.Recordings`."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def store(self) -> TransmissionStore: ...
+
+    def is_recording(self, transmission_id: str) -> bool: ...
+
+    async def live_peaks(self, transmission: Transmission) -> list[int]: ...
+
+    async def export(self, target: Path, rows: Sequence[Transmission], title: str, made_by: str) -> None: ...
 
 
 class StandardClients(Protocol):
@@ -96,9 +114,11 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path
+    recordings: Recordings
     public_url: str | None = None

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_credentials"
-down_revision = "0003_things"
+revision = "0007_credentials"
+down_revision = "0006_recordings"
 branch_labels = None
 depends_on = None
 
