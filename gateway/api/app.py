@@ -18,6 +18,7 @@ from tongpin.gateway.api.routes import (
     joint_channels,
     media,
     people,
+    terms,
     things,
     transmissions,
 )
@@ -125,7 +126,18 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, credentials, people, things, groups, joint_channels, media, audit, transmissions):
+    for module in (
+        auth,
+        credentials,
+        people,
+        things,
+        groups,
+        joint_channels,
+        terms,
+        media,
+        audit,
+        transmissions,
+    ):
         app.include_router(module.router, prefix=PREFIX)
 
     @app.middleware("http")

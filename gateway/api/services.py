@@ -9,13 +9,16 @@ from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.credentials import Keys
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.records import JointStore
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms
 from tongpin.gateway.keys import KeyService
 from tongpin.gateway.logins import LoginService
 from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import People, Repository, TalkGroups
+from tongpin.gateway.records import People, TalkGroups
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.second_factor import SecondFactorService
@@ -96,7 +99,6 @@ class ApiServices:
         public_url: where browsers see the service, when that is not where it listens.
     """
 
-    repository: Repository
     people: People
     talk_groups: TalkGroups
     units: Units
@@ -114,6 +116,9 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    joint_store: JointStore
+    answers: Answers
+    terms: Terms
     audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007_credentials"
-down_revision = "0006_recordings"
+revision = "0008_credentials"
+down_revision = "0007_joint_channels"
 branch_labels = None
 depends_on = None
 
