@@ -15,6 +15,7 @@ from tongpin.gateway.api import problems
 from tongpin.gateway.api.routes import (
     audit,
     auth,
+    credentials,
     events,
     groups,
     joint_channels,
@@ -111,7 +112,7 @@ def create_app(services: ApiServices) -> FastAPI:
     @app.websocket(f"{PREFIX}/session")
     async def session(socket: WebSocket, ticket: str = "") -> None:
         identity = services.tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or services.revocations.is_revoked(identity):
             await socket.close(4401, "the ticket is unknown, used or over")
             return
         await socket.accept()
@@ -162,7 +163,20 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, people, things, groups, joint_channels, terms, media, audit, events, transmissions, webhooks):
+    for module in (
+        auth,
+        credentials,
+        people,
+        things,
+        groups,
+        joint_channels,
+        terms,
+        media,
+        audit,
+        events,
+        transmissions,
+        webhooks,
+    ):
         app.include_router(module.router, prefix=PREFIX)
 
     app.add_middleware(Limits)

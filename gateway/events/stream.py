@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.events.audience import may_follow
 from tongpin.gateway.events.log import Event, EventLog, Json
+from tongpin.gateway.ports import Guard
 from tongpin.gateway.rights import Identity
 
 QUEUE_LIMIT = 1_000
@@ -18,10 +19,10 @@ STREAMS_PER_USER = 8
 class EventStreams:
     """All open streams. Event-loop thread only."""
 
-    def __init__(self, log: EventLog, is_valid: Callable[[Identity], bool] = lambda identity: True) -> None:
-        """``is_valid`` is asked at every heartbeat, so that who is locked out does not follow on."""
+    def __init__(self, log: EventLog, guard: Guard) -> None:
+        """``guard`` ends the streams of those whose log-in is worth nothing any more."""
         self._log = log
-        self._is_valid = is_valid
+        self._guard = guard
         self._open: dict[int, tuple[str, asyncio.Queue[Event | None]]] = {}
         self._next = 0
         self._is_closed = False
@@ -59,7 +60,7 @@ class EventStreams:
 
     def _end(self, number: int) -> None:
         _, queue = self._open[number]
-        while queue.full():
+        while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)
 
@@ -84,6 +85,7 @@ class EventStreams:
         start = self._log.sequence
         self._open[number] = (identity.user, queue)
         subscription = self._log.subscribe(told)
+        unwatch = self._guard.watch(identity, lambda: self._end(number))
         if self._is_closed:
             self._end(number)
         try:
@@ -99,8 +101,6 @@ class EventStreams:
                     async with asyncio.timeout(HEARTBEAT_S):
                         following = await queue.get()
                 except TimeoutError:
-                    if not self._is_valid(identity):
-                        return
                     yield ": heartbeat\n\n"
                     continue
                 if following is None:
@@ -110,6 +110,7 @@ class EventStreams:
                     yield _reset(self._log.sequence, f"{QUEUE_LIMIT} events were waiting for this reader")
                     return
         finally:
+            unwatch()
             self._log.unsubscribe(subscription)
             del self._open[number]
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008_webhooks"
-down_revision = "0007_joint_channels"
+revision = "0009_webhooks"
+down_revision = "0008_credentials"
 branch_labels = None
 depends_on = None
 
