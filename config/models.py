@@ -13,6 +13,9 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
 
 
+RoleName = Literal["admin", "agency-admin", "dispatcher", "officer", "auditor"]
+
+
 class TlsFiles(Model):
     """A certificate chain and its key, PEM."""
 
@@ -56,6 +59,12 @@ class StorageConfig(Model):
     url: str | None = None
     pool_size: Int = Field(default=10, ge=1, le=100)
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
+
+
+class WebhooksConfig(Model):
+    """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
+
+    allow_private: bool = True
 
 
 class RetentionRule(Model):
@@ -144,6 +153,9 @@ class LegConfig(Model):
         has_cos: a COS line exists (the keyer's input, or the simulated radio's).
         tx_delay_ms: keying lead; speech is kept meanwhile and then played whole.
         tx_hang_ms: stay keyed after the last sample.
+        tx_pre_emphasis: raise speech 6 dB an octave, for a transmitter whose data input does not.
+        tx_limit_dbfs: no sample leaves louder; None = only full scale limits.
+        daily_test: ``"HH:MM"``, local time, at which the leg sends a second of tone and reports red or green.
         talk_limit_s: T2 of the leg.
         keyer_limit_s: the keyer's own hard limit.
     """
@@ -160,6 +172,9 @@ class LegConfig(Model):
     tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
     tx_delay_ms: Int = Field(default=0, ge=0, le=800)
     tx_hang_ms: Int = Field(default=100, ge=0, le=3000)
+    tx_pre_emphasis: bool = False
+    tx_limit_dbfs: Float | None = Field(default=-3.0, ge=-30, le=0)
+    daily_test: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
     talk_limit_s: Float = Field(default=60.0, gt=0, le=600)
     keyer_limit_s: Float = Field(default=180.0, gt=0, le=600)
     opus_bitrate_bps: Int = Field(default=40000, ge=6000, le=64000)
@@ -192,6 +207,24 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AuthConfig(Model):
+    """Who is let in, and for how long.
+
+    Attributes:
+        access_minutes: life of an access token.
+        refresh_idle_hours: a log-in that is not refreshed for so long is over.
+        refresh_max_days: a log-in is over after so long however often it is refreshed.
+        key_max_days: the longest life of an API key.
+        totp_roles: roles that must have a second factor; others may.
+    """
+
+    access_minutes: Int = Field(default=15, ge=1, le=60)
+    refresh_idle_hours: Int = Field(default=12, ge=1, le=24 * 30)
+    refresh_max_days: Int = Field(default=30, ge=1, le=365)
+    key_max_days: Int = Field(default=365, ge=1, le=3650)
+    totp_roles: tuple[RoleName, ...] = ()
+
+
 class AgreementConfig(Model):
     """A standing agreement: its agencies consent at once to what one of them, or the command centre, proposes."""
 
@@ -220,7 +253,9 @@ class Config(Model):
     server: ServerConfig = ServerConfig()
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     recording: RecordingConfig = RecordingConfig()
+    auth: AuthConfig = AuthConfig()
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()

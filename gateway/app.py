@@ -7,8 +7,9 @@ import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -21,12 +22,14 @@ from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
 from tongpin.gateway.audit import AuditLog
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
-from tongpin.gateway.errors import TongpinError
-from tongpin.gateway.events.log import EventLog, Json
+from tongpin.gateway.errors import DeviceError, TongpinError
+from tongpin.gateway.events.log import EventLog, Json, view_json
 from tongpin.gateway.events.session import SessionService
+from tongpin.gateway.events.stream import EventStreams
+from tongpin.gateway.events.webhooks import WebhookSender
 from tongpin.gateway.joint.answers import Answers
 from tongpin.gateway.joint.members import LiveMembers
 from tongpin.gateway.joint.nets import Nets
@@ -34,23 +37,37 @@ from tongpin.gateway.joint.scheduler import Scheduler
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms, seed_terms
 from tongpin.gateway.joint.wire import record_json
+from tongpin.gateway.keys import KeyService
+from tongpin.gateway.leg_state import leg_json, leg_state
 from tongpin.gateway.legs import Legs
+from tongpin.gateway.legtests import DailyTests
+from tongpin.gateway.login_limit import LoginLimiter
+from tongpin.gateway.logins import LoginService
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.notify import keep_alive, notify
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
+from tongpin.gateway.radio.claim import RadioClaim
+from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
-from tongpin.gateway.records import Agency, TalkGroup
+from tongpin.gateway.records import Agency, Role, TalkGroup
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.storage.audit import SqlAudit
+from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.storage.terms import SqlTerms
+from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
+from tongpin.gateway.webhooks import SecretMaker
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -118,8 +135,18 @@ class Gateway:
         secret = load_secret(config.data_folder)
         self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
+        logins = SqlLogins(store, clock)
+        self.revocations = Revocations(logins)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
-        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.legs = Legs(
+            config.legs,
+            self.runner,
+            self.hub,
+            groups.get,
+            floor.end_of_media_s,
+            self._leg_moved,
+            PolarityRecord(config.data_folder).is_locked,
+        )
         self.sessions = SessionService(
             self.runner,
             self.hub,
@@ -131,7 +158,13 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.revocations,
             self.audit.record,
+        )
+        self.streams = EventStreams(self.log, self.revocations)
+        webhooks, outbox = SqlWebhooks(store), SqlOutbox(store)
+        self.webhooks = WebhookSender(
+            webhooks, outbox, self.log, clock, SecretMaker(secret), allow_private=config.webhooks.allow_private
         )
         joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
         nets = Nets(self.runner, clock)
@@ -142,6 +175,7 @@ class Gateway:
         self.recordings = Recordings(
             config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
         )
+        self.leg_tests = DailyTests(self.legs.pairs(), self.log.tell)
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -159,6 +193,12 @@ class Gateway:
         if config.recording.enabled:
             self.hub.record_to(self.recordings.recorder)
             self.runner.add_handler(self.recordings.recorder)
+        auth = config.auth
+        passwords, keys = Passwords(), SqlKeys(store, clock)
+        tokens = Tokens(secret, clock, timedelta(minutes=auth.access_minutes))
+        second_factor = SecondFactorService(
+            SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
+        )
         self.services = ApiServices(
             people=repository,
             talk_groups=repository,
@@ -166,10 +206,25 @@ class Gateway:
             grids=repository,
             places=places,
             ping_store=store.ping,
-            passwords=Passwords(),
-            tokens=Tokens(secret, clock),
+            passwords=passwords,
+            tokens=tokens,
             tickets=Tickets(clock.now),
-            limiter=LoginLimiter(clock.now),
+            logins=LoginService(
+                repository,
+                logins,
+                passwords,
+                tokens,
+                LoginLimiter(clock.now),
+                second_factor,
+                self.revocations,
+                clock,
+                timedelta(hours=auth.refresh_idle_hours),
+                timedelta(days=auth.refresh_max_days),
+            ),
+            second_factor=second_factor,
+            keys=keys,
+            key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),
+            revocations=self.revocations,
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
@@ -177,11 +232,20 @@ class Gateway:
             answers=Answers(joint_store, clock),
             terms=Terms(terms, clock),
             audit=self.audit,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
-            legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
+            webhook_store=webhooks,
+            outbox=outbox,
+            webhooks=self.webhooks,
+            allow_private_webhooks=config.webhooks.allow_private,
+            picture=self._picture,
+            open_stream=self.streams.open,
+            clients=StandardClients(
+                self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
+            ),
+            legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            public_url=config.server.public_url,
             recordings=self.recordings,
         )
 
@@ -191,9 +255,15 @@ class Gateway:
             agency = AgencyId(group.agency) if group.agency else None
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
+        await self.revocations.refresh()
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    async def _picture(self) -> tuple[int, dict[str, Json]]:
+        surroundings = await self.surroundings()
+        view = view_json(self.runner.view(), self.services.clock.now())
+        return self.log.sequence, view | surroundings
 
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
@@ -201,12 +271,15 @@ class Gateway:
     async def surroundings(self) -> dict[str, Json]:
         """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
+        legs: list[Json] = [leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
         return {
             "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
             "legs": legs,
             "joint_channels": [record_json(channel) for channel in self.joint_channels.standing],
         }
+
+    def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
+        return leg_state(config, status, self.leg_tests.last.get(config.name))
 
     def _levels(self) -> list[Json]:
         return [
@@ -229,6 +302,9 @@ class Gateway:
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
+        yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
+        yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
         yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
@@ -242,51 +318,16 @@ class Gateway:
             yield "tongpin_leg_concealed_frames", "Frames concealed towards the radio", leg, status.concealed
             yield "tongpin_leg_dropped", "Packets dropped in worker and link", leg, status.dropped + status.link_drops
             yield "tongpin_leg_underruns", "Playout under-runs", leg, status.tx_underruns
+            for way, ppm in (("capture", status.capture_ppm), ("playout", status.playout_ppm)):
+                if ppm is not None:
+                    clock = leg | {"direction": way}
+                    yield "tongpin_leg_clock_ppm", "How fast the sound card's clock is", clock, ppm
+            yield "tongpin_leg_key_locked", "1 until a polarity test has passed", leg, bool(status.keying)
+            if (test := self.leg_tests.last.get(config.name)) is not None:
+                yield "tongpin_leg_test_passed", "1 when the last daily test was green", leg, not test.problems
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
-
-
-def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
-    return LegState(
-        name=config.name,
-        label=config.label or config.name,
-        party=f"leg:{config.name}",
-        agency=config.agency,
-        talk_group=config.talk_group,
-        online=status.is_online,
-        reason=status.reason,
-        cos=status.cos,
-        keyed=status.is_keyed,
-        gate_open=status.gate_open,
-        rx_dbfs=round(status.rx_dbfs, 1),
-        tx_dbfs=round(status.tx_dbfs, 1),
-        playout_depth=status.playout_frames + status.jitter_packets,
-        dropped=status.dropped + status.link_drops,
-        lost=status.lost,
-        concealed=status.concealed,
-        underruns=status.tx_underruns,
-        restarts=status.restarts,
-        last_audio_in_s_ago=status.last_audio_in_s_ago,
-        last_audio_out_s_ago=status.last_audio_out_s_ago,
-    )
-
-
-def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
-    state = _leg_state(config, status)
-    return {
-        "name": state.name,
-        "label": state.label,
-        "party": state.party,
-        "agency": state.agency,
-        "talk_group": state.talk_group,
-        "online": state.online,
-        "reason": state.reason,
-        "cos": state.cos,
-        "keyed": state.keyed,
-        "rx_dbfs": state.rx_dbfs,
-        "tx_dbfs": state.tx_dbfs,
-    }
 
 
 class _Server(uvicorn.Server):
@@ -309,15 +350,20 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.set)
-    store = await prepare_store(config)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            await _run(config, store, listener, tasks, ends, on_ready)
-    finally:
-        await store.close()
-        listener.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    with ExitStack() as held:
+        held.callback(listener.close)
+        try:
+            held.enter_context(RadioClaim(config.data_folder))
+        except DeviceError as error:
+            raise StartError(str(error)) from error
+        store = await prepare_store(config)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _run(config, store, listener, tasks, ends, on_ready)
+        finally:
+            await store.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 async def _run(
@@ -340,7 +386,16 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings, gateway.scheduler)
+    parts = (
+        gateway.engine,
+        gateway.sessions,
+        gateway.metrics,
+        gateway.audit,
+        gateway.recordings,
+        gateway.scheduler,
+        gateway.webhooks,
+        gateway.revocations,
+    )
     helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
@@ -365,18 +420,23 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run())]
+    notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
+    notify("STOPPING=1")
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
+    gateway.streams.close()
     server.should_exit = True
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
     await gateway.recordings.close()
     await gateway.audit.close()
+    await gateway.webhooks.close()
     for helper in helpers:
         helper.cancel()
 
