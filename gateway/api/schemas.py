@@ -293,7 +293,7 @@ EventKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,62}$"
 
 
 class WebhookIn(Body):
-    """``kinds``: the kinds of events wanted, empty = all that the agency may follow."""
+    """``kinds``: those wanted, empty = all that the agency may follow. Without ``agency`` it is the caller's own."""
 
     name: Name
     url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]

@@ -176,6 +176,15 @@ async def template(place: Place) -> str:
     return str((await place.admin.post("/templates", json=template_body(place))).json()["id"])
 
 
+def webhook_body(place: Place) -> Body:
+    """Port 9 (discard) answers nobody."""
+    return {"name": "x", "url": "http://127.0.0.1:9/", "agency": place.owner}
+
+
+async def webhook(place: Place) -> str:
+    return str((await place.admin.post("/webhooks", json=webhook_body(place))).json()["id"])
+
+
 PUBLIC_ROWS = (
     Row("POST", "/auth/token", None, 422, is_public=True, is_audited=False),
     Row("POST", "/auth/refresh", None, 401, is_public=True, is_audited=False),
@@ -271,4 +280,26 @@ RECORD_ROWS = (
     Row("POST", "/transmissions/{transmission_id}/notes", Right.LISTEN, 422, make=nothing, scope="anywhere"),
 )
 
-ROWS = (*PUBLIC_ROWS, *OWN_ROWS, *PEOPLE_ROWS, *THING_ROWS, *JOINT_ROWS, *RECORD_ROWS)
+EVENT_ROWS = (
+    Row("GET", "/view", Right.SEE),
+    # Endless for who is let in, unless the id is none.
+    Row("GET", "/events", Right.SEE, 422, headers={"Last-Event-ID": "x"}),
+    Row("GET", "/webhooks", Right.WEBHOOKS, scope="anywhere"),
+    Row("POST", "/webhooks", Right.WEBHOOKS, 201, body=webhook_body),
+    Row("GET", "/webhooks/{webhook_id}", Right.WEBHOOKS, make=webhook),
+    Row("PATCH", "/webhooks/{webhook_id}", Right.WEBHOOKS, make=webhook, body=renamed),
+    Row("DELETE", "/webhooks/{webhook_id}", Right.WEBHOOKS, 204, make=webhook),
+    Row("POST", "/webhooks/{webhook_id}/secret", Right.WEBHOOKS, make=webhook),
+    Row("POST", "/webhooks/{webhook_id}/test", Right.WEBHOOKS, make=webhook, is_audited=False),
+    Row("GET", "/webhooks/{webhook_id}/dead-letters", Right.WEBHOOKS, make=webhook),
+    Row(
+        "POST",
+        "/webhooks/{webhook_id}/dead-letters/{delivery_id}/redeliver",
+        Right.WEBHOOKS,
+        404,
+        make=webhook,
+        is_audited=False,
+    ),
+)
+
+ROWS = (*PUBLIC_ROWS, *OWN_ROWS, *PEOPLE_ROWS, *THING_ROWS, *JOINT_ROWS, *RECORD_ROWS, *EVENT_ROWS)

@@ -57,9 +57,10 @@ def _delivery_out(delivery: Delivery) -> DeliveryOut:
 
 
 async def _known(services: ApiServices, caller: Identity, webhook_id: str) -> Webhook:
-    """One that the caller may manage. Another agency's is not there, as far as the caller is told."""
+    """One that the caller may manage. Raises CallerError 403 or 404."""
     for hook in await services.webhook_store.webhooks():
-        if hook.id == webhook_id and may(caller, Right.WEBHOOKS, hook.agency):
+        if hook.id == webhook_id:
+            require(caller, Right.WEBHOOKS, hook.agency)
             return hook
     raise CallerError(404, "no-such-webhook", f"there is no webhook {webhook_id!r}")
 
@@ -78,7 +79,7 @@ async def webhooks(caller: Keeper, services: Services) -> list[WebhookOut]:
 @router.post("/webhooks", status_code=201)
 async def create_webhook(body: WebhookIn, caller: Keeper, services: Services, response: Response) -> WebhookSecretOut:
     """Send events there from now on. The answer is the only one that shows the secret."""
-    agency = body.agency if body.agency is not None else caller.agency
+    agency = body.agency if "agency" in body.model_fields_set else caller.agency
     require(caller, Right.WEBHOOKS, agency)
     check_url(body.url, allow_private=services.allow_private_webhooks)
     if len(await services.webhook_store.webhooks()) >= MAX_WEBHOOKS:
