@@ -77,20 +77,21 @@ async def _talk(home: House, group: GroupId, ends: asyncio.Event, random: Random
     while not ends.is_set():
         party = random.choice(pair)
         runner.apply(c.RequestFloor(party, group, random.choice([Priority.NORMAL, Priority.HIGH])))
-        await asyncio.sleep(random.uniform(0.05, 0.2))
+        await asyncio.sleep(random.uniform(0.3, 1.5))
         runner.apply(c.ReleaseFloor(party))
     for party in pair:
         runner.apply(c.DetachParty(party))
 
 
 async def _run(client: httpx.AsyncClient, number: int, random: Random, opened: set[str]) -> None:
-    """Open and close; a group that is taken is tried again with others."""
+    """Open and close, mostly one's own two groups; when one is taken others are tried."""
     done = 0
     while done < EACH:
         ends = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
         body = {"name": f"{number}-{done}", "purpose": "x", "expires_at": ends}
-        groups = random.sample(GROUPS, random.choice([2, 2, 3]))
-        take_over = random.random() < 0.2
+        own = GROUPS[2 * number : 2 * number + 2]
+        groups = random.sample(GROUPS, random.choice([2, 3])) if random.random() < 0.2 else own
+        take_over = random.random() < 0.3
         answer = await client.post("/joint-channels", json={**body, "talk_groups": groups, "take_over": take_over})
         if answer.status_code == 409:
             assert answer.json()["type"].endswith("group-in-other-net")
