@@ -111,7 +111,7 @@ async def test_from_alarm_to_rescue(tmp_path: Path, storage_url: str) -> None:
         told = [
             (entry["action"].removeprefix("joint-channel."), entry["actor"])
             for entry in entries
-            if entry.get("subject") == channel["id"]
+            if entry.get("subject") == channel["id"] and entry["action"].startswith("joint-channel.")
         ]
         assert told == [
             ("created", "duty"),
