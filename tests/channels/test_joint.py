@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tongpin.channels.joint import (
     Member,
     MemberKind,
     Moment,
+    Shift,
     WrongStateError,
     claims,
     decide,
@@ -33,12 +35,14 @@ from tongpin.channels.joint import (
     next_moment,
     propose,
     run_out,
+    shifts,
     start,
     with_members,
     with_times,
 )
 from tongpin.channels.schedule import Recurrence
 
+DOCS = Path(__file__).parents[2] / "docs"
 AT = datetime(2026, 3, 4, 11, 40, tzinfo=UTC)
 OWNERS: dict[str, str | None] = {"police-1": "gongan", "urban-1": "chengguan", "fire-1": "xiaofang", "all": None}
 HOUR = timedelta(hours=1)
@@ -240,6 +244,16 @@ def test_the_later_take_over_has_the_group_and_the_first_has_it_again_after() ->
     assert claims([first, end(over, "x", AT)]) == dict.fromkeys(OWNERS, first)
 
 
+def test_what_a_take_over_did_is_told_as_a_shift() -> None:
+    first, over = start(agreed(id="jc-a"), AT), start(agreed(id="jc-b", may_take_over=True), AT)
+    over = with_members(over, {"fire-1": "xiaofang", "all": None}, (), AT)
+    assert shifts([first], [first, over]) == [Shift("jc-a", "jc-b", ("all", "fire-1"), True)]
+    assert shifts([first, over], [first]) == [Shift("jc-b", "jc-a", ("all", "fire-1"), False)]
+    assert shifts([first, over], []) == shifts([first], [over]) == []
+    smaller = with_members(first, {"police-1": "gongan", "urban-1": "chengguan"}, (), AT)
+    assert shifts([first, over], [smaller, over]) == []
+
+
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +263,8 @@ def test_every_state_is_reached_and_every_open_one_can_end() -> None:
     for state in set(JointState) - FINAL:
         assert any(following in FINAL for (from_, _), following in TRANSITIONS.items() if from_ is state)
         assert not channel(state=state).is_over
+    for page in ("joint-channels.md", "joint-channels.zh-CN.md"):
+        assert draw() in (DOCS / page).read_text(encoding="utf-8"), f"docs/{page} is stale: put joint.draw() in it"
     assert draw().count("-->") == len(TRANSITIONS) + 1 + len(FINAL)
 
 

@@ -47,9 +47,10 @@ class Service:
         assert process.returncode == 0, out.decode()
         return out.decode()
 
-    async def add_user(self, username: str, role: str) -> None:
+    async def add_user(self, username: str, role: str, agency: str | None = None) -> None:
         await self.tongpin(
             *("user", "add", username, "--role", role, "--password-stdin", "--config", str(self._config)),
+            *(("--agency", agency) if agency is not None else ()),
             stdin=f"{PASSWORD}\n",
         )
 
