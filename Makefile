@@ -19,6 +19,7 @@ console:
 bench:
 	scripts/setup test
 	.venv/bin/python -m tests.bench.bench_switchboard
+	.venv/bin/python -m tests.bench.listeners
 
 soak:
 	scripts/setup test

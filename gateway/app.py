@@ -24,6 +24,7 @@ from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
+from tongpin.gateway.collector import Collector
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
@@ -143,6 +144,7 @@ class Gateway:
             config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
         )
         self.metrics = Metrics(self._gauges)
+        self.collector = Collector(lambda: self.hub.route_count == 0)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
             RouteHandler(self.hub),

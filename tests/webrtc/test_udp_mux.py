@@ -233,6 +233,15 @@ class TestHostile:
         rogue.close()
         assert bench.local.routes[victim.getsockname()] is bench.transport
 
+    def test_bytes_that_belong_into_no_handshake_end_nothing(self, bench: Bench) -> None:
+        peer = bench.client()
+        peer.send(bench.request(bench.transport))
+        peer.send(b"\x16\xfe\xfd" + bytes(8) + b"\x00\x10\x63" + bytes(15))
+        peer.send(b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28")
+        bench.drain(3)
+        assert bench.owner.reasons == []
+        assert bench.mux.table_sizes == (1, 0, 1)
+
     def test_paths_are_bounded(self, bench: Bench) -> None:
         for _ in range(3 * MAX_PATHS):
             bench.client().send(bench.request(bench.transport, nominate=False))
