@@ -264,6 +264,8 @@ class MediaPeer:
         transport = self.transport
         assert transport is not None
         transport.keep(now)
+        if transport.is_closed:
+            return
         clock, wall_s = rtp_now(), time()
         for slot in self._pool.slots:
             stream = slot.stream

@@ -115,9 +115,9 @@ async def test_chromium_hears_through_five_percent_loss(tmp_path: Path) -> None:
         # One row for each slot that carried a sentence.
         received, lost, samples, concealed, silent, energy = (sum(row[at] for row in counted) for at in range(6))
         print(f"link lost {link.lost} of {link.lost + link.passed}; Chromium says {lost} of {received + lost}")
-        print(f"concealed aloud {(concealed - silent) / samples:.1%} of {samples / 48_000:.1f} s, energy {energy:.3f}")
+        print(f"concealed aloud {(concealed - silent) / samples:.1%} of {samples / 48_000:.1f} s, energy {energy:.2e}")
         assert link.passed > 500
-        assert abs(received - link.passed) <= 10
+        assert abs(received - link.passed) <= 50, "but for what is under way"
         assert 0.5 * LOSS < lost / (received + lost) < 2 * LOSS
         assert energy > 0
         # FEC gives back what is lost alone, so far less is made up than was lost.
