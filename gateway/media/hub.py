@@ -147,8 +147,11 @@ class Hub:
             route.remove(party)
             sink.end(talk)
         sinks = self._sinks
-        for party in [party for party in wanted if party not in route.sinks and party in sinks]:
-            sink = sinks[party]
+        # Set arithmetic first: of thousands who stay nothing is asked one by one.
+        for party in sorted(wanted.keys() - route.sinks.keys()):
+            sink = sinks.get(party)
+            if sink is None:
+                continue
             route.add(party, sink)
             sink.begin(Talk(talk, source, wanted[party].group))
         state.talk = talk
