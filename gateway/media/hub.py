@@ -149,11 +149,9 @@ class Hub:
         sinks = self._sinks
         # Set arithmetic first: of thousands who stay nothing is asked one by one.
         for party in sorted(wanted.keys() - route.sinks.keys()):
-            sink = sinks.get(party)
-            if sink is None:
-                continue
-            route.add(party, sink)
-            sink.begin(Talk(talk, source, wanted[party].group))
+            if (fresh := sinks.get(party)) is not None:
+                route.add(party, fresh)
+                fresh.begin(Talk(talk, source, wanted[party].group))
         state.talk = talk
         state.route = route.targets
         state.has_route = True

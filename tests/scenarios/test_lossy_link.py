@@ -12,6 +12,7 @@ import pytest
 from tests.scenarios.audio import speak
 from tests.scenarios.desk import desk
 from tests.scenarios.district import SimRadio, district, legs_online
+from tests.scenarios.listeners import loopback_socket
 from tests.scenarios.service import Service, running
 
 pytestmark = pytest.mark.exclusive
@@ -48,22 +49,16 @@ class Link:
         self._chance = random.Random(SEED)
         self._loop = asyncio.get_running_loop()
         self._out: dict[tuple[str, int], socket.socket] = {}
-        self._in = self._socket()
+        self._in = loopback_socket()
         self.port = self._in.getsockname()[1]
         self.passed = self.lost = 0
         self._loop.add_reader(self._in, self._from_client)
-
-    def _socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("127.0.0.1", 0))
-        made.setblocking(False)
-        return made
 
     def _from_client(self) -> None:
         data, client = self._in.recvfrom(2048)
         out = self._out.get(client)
         if out is None:
-            out = self._out[client] = self._socket()
+            out = self._out[client] = loopback_socket()
             self._loop.add_reader(out, self._to_client, out, client)
         out.sendto(data, self._gateway)
 
