@@ -399,7 +399,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run())]
+    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run(), gateway.collector.run())]
     notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
