@@ -37,7 +37,7 @@ STATISTICS = """async () => {
     for (const report of (await peer.getStats()).values())
       if (report.type === 'inbound-rtp' && report.packetsReceived > 0) found.push(report);
   return found.map((r) => [r.packetsReceived, r.packetsLost, r.totalSamplesReceived, r.concealedSamples,
-                           r.silentConcealedSamples, r.totalAudioEnergy]);
+                           r.silentConcealedSamples]);
 }"""
 
 
@@ -108,12 +108,12 @@ async def test_chromium_hears_through_five_percent_loss(tmp_path: Path) -> None:
                 await asyncio.sleep(len(source) / 48_000 + 1.0)
             counted = await page.evaluate(STATISTICS)
         # One row for each slot that carried a sentence.
-        received, lost, samples, concealed, silent, energy = (sum(row[at] for row in counted) for at in range(6))
+        received, lost, samples, concealed, silent = (sum(row[at] for row in counted) for at in range(5))
         print(f"link lost {link.lost} of {link.lost + link.passed}; Chromium says {lost} of {received + lost}")
-        print(f"concealed aloud {(concealed - silent) / samples:.1%} of {samples / 48_000:.1f} s, energy {energy:.2e}")
+        print(f"concealed aloud {(concealed - silent) / samples:.1%} of {samples / 48_000:.1f} s")
         assert link.passed > 500
         assert abs(received - link.passed) <= 50, "but for what is under way"
         assert 0.5 * LOSS < lost / (received + lost) < 2 * LOSS
-        assert energy > 0
+        assert samples > 3 * len(source)
         # FEC gives back what is lost alone, so far less is made up than was lost.
         assert (concealed - silent) / samples < 2 * LOSS
