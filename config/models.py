@@ -13,6 +13,9 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
 
 
+RoleName = Literal["admin", "agency-admin", "dispatcher", "officer", "auditor"]
+
+
 class TlsFiles(Model):
     """A certificate chain and its key, PEM."""
 
@@ -198,6 +201,24 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AuthConfig(Model):
+    """Who is let in, and for how long.
+
+    Attributes:
+        access_minutes: life of an access token.
+        refresh_idle_hours: a log-in that is not refreshed for so long is over.
+        refresh_max_days: a log-in is over after so long however often it is refreshed.
+        key_max_days: the longest life of an API key.
+        totp_roles: roles that must have a second factor; others may.
+    """
+
+    access_minutes: Int = Field(default=15, ge=1, le=60)
+    refresh_idle_hours: Int = Field(default=12, ge=1, le=24 * 30)
+    refresh_max_days: Int = Field(default=30, ge=1, le=365)
+    key_max_days: Int = Field(default=365, ge=1, le=3650)
+    totp_roles: tuple[RoleName, ...] = ()
+
+
 class AgreementConfig(Model):
     """A standing agreement: its agencies consent at once to what one of them, or the command centre, proposes."""
 
@@ -227,6 +248,7 @@ class Config(Model):
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
     recording: RecordingConfig = RecordingConfig()
+    auth: AuthConfig = AuthConfig()
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()

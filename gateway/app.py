@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -21,7 +22,7 @@ from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
 from tongpin.gateway.audit import AuditLog
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.collector import Collector
@@ -35,19 +36,26 @@ from tongpin.gateway.joint.scheduler import Scheduler
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms, seed_terms
 from tongpin.gateway.joint.wire import record_json
+from tongpin.gateway.keys import KeyService
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.legtests import DailyTests, LegTest
+from tongpin.gateway.login_limit import LoginLimiter
+from tongpin.gateway.logins import LoginService
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.notify import keep_alive, notify
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.claim import RadioClaim
 from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
-from tongpin.gateway.records import Agency, TalkGroup
+from tongpin.gateway.records import Agency, Role, TalkGroup
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.storage.audit import SqlAudit
+from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.recordings import SqlTransmissions
@@ -123,6 +131,8 @@ class Gateway:
         secret = load_secret(config.data_folder)
         self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
+        logins = SqlLogins(store, clock)
+        self.revocations = Revocations(logins)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.legs = Legs(
             config.legs,
@@ -144,6 +154,7 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.revocations,
             self.audit.record,
         )
         joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
@@ -174,6 +185,12 @@ class Gateway:
         if config.recording.enabled:
             self.hub.record_to(self.recordings.recorder)
             self.runner.add_handler(self.recordings.recorder)
+        auth = config.auth
+        passwords, keys = Passwords(), SqlKeys(store, clock)
+        tokens = Tokens(secret, clock, timedelta(minutes=auth.access_minutes))
+        second_factor = SecondFactorService(
+            SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
+        )
         self.services = ApiServices(
             people=repository,
             talk_groups=repository,
@@ -181,10 +198,25 @@ class Gateway:
             grids=repository,
             places=places,
             ping_store=store.ping,
-            passwords=Passwords(),
-            tokens=Tokens(secret, clock),
+            passwords=passwords,
+            tokens=tokens,
             tickets=Tickets(clock.now),
-            limiter=LoginLimiter(clock.now),
+            logins=LoginService(
+                repository,
+                logins,
+                passwords,
+                tokens,
+                LoginLimiter(clock.now),
+                second_factor,
+                self.revocations,
+                clock,
+                timedelta(hours=auth.refresh_idle_hours),
+                timedelta(days=auth.refresh_max_days),
+            ),
+            second_factor=second_factor,
+            keys=keys,
+            key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),
+            revocations=self.revocations,
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
@@ -192,11 +224,14 @@ class Gateway:
             answers=Answers(joint_store, clock),
             terms=Terms(terms, clock),
             audit=self.audit,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
+            clients=StandardClients(
+                self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
+            ),
             legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            public_url=config.server.public_url,
             recordings=self.recordings,
         )
 
@@ -206,6 +241,7 @@ class Gateway:
             agency = AgencyId(group.agency) if group.agency else None
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
+        await self.revocations.refresh()
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
@@ -374,7 +410,15 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings, gateway.scheduler)
+    parts = (
+        gateway.engine,
+        gateway.sessions,
+        gateway.metrics,
+        gateway.audit,
+        gateway.recordings,
+        gateway.scheduler,
+        gateway.revocations,
+    )
     helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":

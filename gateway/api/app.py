@@ -11,7 +11,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, terms, things, transmissions
+from tongpin.gateway.api.routes import (
+    audit,
+    auth,
+    credentials,
+    groups,
+    joint_channels,
+    media,
+    people,
+    terms,
+    things,
+    transmissions,
+)
 from tongpin.gateway.api.schemas import HealthOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
@@ -98,7 +109,7 @@ def create_app(services: ApiServices) -> FastAPI:
     @app.websocket(f"{PREFIX}/session")
     async def session(socket: WebSocket, ticket: str = "") -> None:
         identity = services.tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or services.revocations.is_revoked(identity):
             await socket.close(4401, "the ticket is unknown, used or over")
             return
         await socket.accept()
@@ -149,7 +160,18 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, people, things, groups, joint_channels, terms, media, audit, transmissions):
+    for module in (
+        auth,
+        credentials,
+        people,
+        things,
+        groups,
+        joint_channels,
+        terms,
+        media,
+        audit,
+        transmissions,
+    ):
         app.include_router(module.router, prefix=PREFIX)
 
     app.add_middleware(Limits)

@@ -44,6 +44,7 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(20))
     agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
     is_disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    epoch: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class TalkGroupRow(Base):
