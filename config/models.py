@@ -61,6 +61,12 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
+class WebhooksConfig(Model):
+    """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
+
+    allow_private: bool = True
+
+
 class RetentionRule(Model):
     """How long the recordings of one agency or one talk group stay; a talk group's rule goes before an agency's."""
 
@@ -247,6 +253,7 @@ class Config(Model):
     server: ServerConfig = ServerConfig()
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     recording: RecordingConfig = RecordingConfig()
     auth: AuthConfig = AuthConfig()
     floor: FloorConfig = FloorConfig()

@@ -27,8 +27,10 @@ from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.collector import Collector
 from tongpin.gateway.errors import DeviceError, TongpinError
-from tongpin.gateway.events.log import EventLog, Json
+from tongpin.gateway.events.log import EventLog, Json, view_json
 from tongpin.gateway.events.session import SessionService
+from tongpin.gateway.events.stream import EventStreams
+from tongpin.gateway.events.webhooks import WebhookSender
 from tongpin.gateway.joint.answers import Answers
 from tongpin.gateway.joint.members import LiveMembers
 from tongpin.gateway.joint.nets import Nets
@@ -37,8 +39,9 @@ from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms, seed_terms
 from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.keys import KeyService
+from tongpin.gateway.leg_state import leg_json, leg_state
 from tongpin.gateway.legs import Legs
-from tongpin.gateway.legtests import DailyTests, LegTest
+from tongpin.gateway.legtests import DailyTests
 from tongpin.gateway.login_limit import LoginLimiter
 from tongpin.gateway.logins import LoginService
 from tongpin.gateway.media.hub import Hub
@@ -62,8 +65,10 @@ from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.storage.terms import SqlTerms
+from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
+from tongpin.gateway.webhooks import SecretMaker
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -157,6 +162,11 @@ class Gateway:
             self.revocations,
             self.audit.record,
         )
+        self.streams = EventStreams(self.log, self.revocations)
+        webhooks, outbox = SqlWebhooks(store), SqlOutbox(store)
+        self.webhooks = WebhookSender(
+            webhooks, outbox, self.log, clock, SecretMaker(secret), allow_private=config.webhooks.allow_private
+        )
         joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
         nets = Nets(self.runner, clock)
         places = Places(repository, repository)
@@ -224,6 +234,12 @@ class Gateway:
             answers=Answers(joint_store, clock),
             terms=Terms(terms, clock),
             audit=self.audit,
+            webhook_store=webhooks,
+            outbox=outbox,
+            webhooks=self.webhooks,
+            allow_private_webhooks=config.webhooks.allow_private,
+            picture=self._picture,
+            open_stream=self.streams.open,
             clients=StandardClients(
                 self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
             ),
@@ -246,13 +262,18 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
+    async def _picture(self) -> tuple[int, dict[str, Json]]:
+        surroundings = await self.surroundings()
+        view = view_json(self.runner.view(), self.services.clock.now())
+        return self.log.sequence, view | surroundings
+
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
 
     async def surroundings(self) -> dict[str, Json]:
         """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
+        legs: list[Json] = [leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
         return {
             "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
             "legs": legs,
@@ -260,7 +281,7 @@ class Gateway:
         }
 
     def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
-        return _leg_state(config, status, self.leg_tests.last.get(config.name))
+        return leg_state(config, status, self.leg_tests.last.get(config.name))
 
     def _levels(self) -> list[Json]:
         return [
@@ -283,6 +304,9 @@ class Gateway:
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
+        yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
+        yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
         yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
@@ -306,52 +330,6 @@ class Gateway:
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
-
-
-def _leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> LegState:
-    return LegState(
-        name=config.name,
-        label=config.label or config.name,
-        party=f"leg:{config.name}",
-        agency=config.agency,
-        talk_group=config.talk_group,
-        online=status.is_online,
-        reason=status.reason,
-        cos=status.cos,
-        keyed=status.is_keyed,
-        gate_open=status.gate_open,
-        rx_dbfs=round(status.rx_dbfs, 1),
-        tx_dbfs=round(status.tx_dbfs, 1),
-        playout_depth=status.playout_frames + status.jitter_packets,
-        dropped=status.dropped + status.link_drops,
-        lost=status.lost,
-        concealed=status.concealed,
-        underruns=status.tx_underruns,
-        restarts=status.restarts,
-        last_audio_in_s_ago=status.last_audio_in_s_ago,
-        last_audio_out_s_ago=status.last_audio_out_s_ago,
-        capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
-        playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
-        keying=status.keying,
-        last_test_at=None if test is None else test.at.isoformat(timespec="seconds"),
-        last_test_problems=None if test is None else list(test.problems),
-    )
-
-
-def _leg_json(state: LegState) -> dict[str, Json]:
-    return {
-        "name": state.name,
-        "label": state.label,
-        "party": state.party,
-        "agency": state.agency,
-        "talk_group": state.talk_group,
-        "online": state.online,
-        "reason": state.reason,
-        "cos": state.cos,
-        "keyed": state.keyed,
-        "rx_dbfs": state.rx_dbfs,
-        "tx_dbfs": state.tx_dbfs,
-    }
 
 
 class _Server(uvicorn.Server):
@@ -417,6 +395,7 @@ async def _run(
         gateway.audit,
         gateway.recordings,
         gateway.scheduler,
+        gateway.webhooks,
         gateway.revocations,
     )
     helpers = [tasks.create_task(part.run()) for part in parts]
@@ -452,12 +431,14 @@ async def _run(
     notify("STOPPING=1")
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
+    gateway.streams.close()
     server.should_exit = True
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
     await gateway.recordings.close()
     await gateway.audit.close()
+    await gateway.webhooks.close()
     for helper in helpers:
         helper.cancel()
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI, Response, WebSocket
 from fastapi.responses import PlainTextResponse
@@ -15,6 +16,7 @@ from tongpin.gateway.api.routes import (
     audit,
     auth,
     credentials,
+    events,
     groups,
     joint_channels,
     media,
@@ -22,8 +24,9 @@ from tongpin.gateway.api.routes import (
     terms,
     things,
     transmissions,
+    webhooks,
 )
-from tongpin.gateway.api.schemas import HealthOut
+from tongpin.gateway.api.schemas import HealthOut, ProblemOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
 
@@ -151,7 +154,7 @@ def create_app(services: ApiServices) -> FastAPI:
 
 def bare_app() -> FastAPI:
     """Routes and error handling without services: enough for the OpenAPI document."""
-    app = FastAPI(
+    app = _DocumentedApp(
         title="Tongpin",
         description="Dispatch gateway: walkie-talkies and browsers of several agencies on the same frequency.",
         version=version("tongpin"),
@@ -170,12 +173,34 @@ def bare_app() -> FastAPI:
         terms,
         media,
         audit,
+        events,
         transmissions,
+        webhooks,
     ):
         app.include_router(module.router, prefix=PREFIX)
 
     app.add_middleware(Limits)
     return app
+
+
+class _DocumentedApp(FastAPI):
+    """Says of every operation that its errors are problem documents."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = ProblemOut.model_json_schema()
+            answer = {"$ref": "#/components/schemas/Problem"}
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    for status, text in (("4XX", "The caller's error"), ("503", "Not available now")):
+                        content = {"application/problem+json": {"schema": answer}}
+                        operation["responses"][status] = {"description": text, "content": content}
+        return super().openapi()
 
 
 def openapi() -> dict[str, object]:

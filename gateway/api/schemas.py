@@ -9,6 +9,7 @@ from tongpin.gateway.chain import Fault
 from tongpin.gateway.passwords import MAX_PASSWORD
 from tongpin.gateway.records import Role
 from tongpin.gateway.rights import Right
+from tongpin.gateway.webhooks import MAX_URL
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -20,6 +21,15 @@ class Body(BaseModel):
     """Base: unknown fields are refused, so that a typing error is not taken for a wish."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457. ``type`` is stable; some types have members of their own beside these."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class TokenOut(BaseModel):
@@ -270,6 +280,75 @@ class VerdictOut(BaseModel):
     last: int
     count: int
     findings: list[FindingOut]
+
+
+class ViewOut(BaseModel):
+    """The picture as the session's `view` message has it."""
+
+    sequence: int
+    view: dict[str, JsonValue]
+
+
+EventKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
+
+
+class WebhookIn(Body):
+    """``kinds``: the kinds of events wanted, empty = all that the agency may follow."""
+
+    name: Name
+    url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]
+    agency: Slug | None = None
+    kinds: Annotated[list[EventKind], Field(max_length=50)] = []
+
+
+class WebhookChange(Body):
+    name: Name | None = None
+    url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)] | None = None
+    kinds: Annotated[list[EventKind], Field(max_length=50)] | None = None
+    is_active: bool | None = None
+
+
+class WebhookOut(BaseModel):
+    """``waiting`` and ``dead`` count deliveries."""
+
+    id: str
+    name: str
+    url: str
+    agency: str | None
+    kinds: list[str]
+    is_active: bool
+    created_by: str
+    created_at: datetime
+    waiting: int
+    dead: int
+
+
+class WebhookSecretOut(WebhookOut):
+    secret: str
+
+
+class OutcomeOut(BaseModel):
+    is_delivered: bool
+    status: int | None
+    error: str
+    took_ms: int
+
+
+class DeliveryOut(BaseModel):
+    """``name`` is the kind of the event, ``body`` what is sent."""
+
+    id: str
+    name: str
+    created_at: datetime
+    attempts: int
+    status: int | None
+    error: str
+    body: str
+
+
+class DeliveryPage(BaseModel):
+    items: list[DeliveryOut]
+    next: str | None
 
 
 class HealthOut(BaseModel):

@@ -1,6 +1,6 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +18,13 @@ from tongpin.gateway.logins import LoginService
 from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import People, TalkGroups
+from tongpin.gateway.records import Json, People, TalkGroups
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.things import Grids, Units
 from tongpin.gateway.transmissions import Transmission, TransmissionStore
+from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
 
 
 class Socket(Protocol):
@@ -100,6 +101,8 @@ class ApiServices:
     Attributes:
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
+        picture: the number of the last event, and the whole view up to it.
+        open_stream: server-sent events, by caller, Last-Event-ID and kinds.
         console: the folder of the built page.
         public_url: where browsers see the service, when that is not where it listens.
     """
@@ -125,6 +128,12 @@ class ApiServices:
     answers: Answers
     terms: Terms
     audit: AuditLog
+    webhook_store: WebhookStore
+    outbox: Outbox
+    webhooks: Webhooks
+    allow_private_webhooks: bool
+    picture: Callable[[], Awaitable[tuple[int, Mapping[str, Json]]]]
+    open_stream: Callable[[Identity, str | None, frozenset[str]], AsyncIterator[str]]
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]

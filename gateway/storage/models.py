@@ -213,6 +213,42 @@ class AuditRow(Base):
     hash: Mapped[str] = mapped_column(String(64), unique=True)
 
 
+class WebhookRow(Base):
+    """``kinds`` with spaces between; the secret is computed from ``salt`` and the installation's."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    url: Mapped[str] = mapped_column(String(2000))
+    agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+    kinds: Mapped[str] = mapped_column(Text)
+    salt: Mapped[str] = mapped_column(String(64))
+    created_by: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    is_active: Mapped[bool] = mapped_column(Boolean)
+    is_retired: Mapped[bool] = mapped_column(Boolean)
+
+
+class DeliveryRow(Base):
+    """The outbox: what waits for a webhook, in the order of ``number``, and what was given up."""
+
+    __tablename__ = "webhook_deliveries"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(63), unique=True)
+    webhook: Mapped[str] = mapped_column(ForeignKey("webhooks.id"))
+    kind: Mapped[str] = mapped_column(String(63))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(20))
+    status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_webhook_deliveries_turn", "webhook", "state", "number"),)
+
+
 class AuditCheckpointRow(Base):
     """Where the chain stood at some moment: the start of the next check."""
 
