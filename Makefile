@@ -19,14 +19,11 @@ console:
 bench:
 	scripts/setup test
 	.venv/bin/python -m tests.bench.bench_switchboard
-<<<<<<< HEAD
 	.venv/bin/python -m tests.bench.listeners
-=======
 	.venv/bin/python -m tests.bench.bench_leg
 	.venv/bin/python -m tests.bench.bench_kill
 	.venv/bin/python -m tests.bench.bench_hotplug
 	.venv/bin/python -m tests.bench.bench_drift
->>>>>>> main
 
 soak:
 	scripts/setup test
