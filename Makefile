@@ -19,6 +19,7 @@ console:
 bench:
 	scripts/setup test
 	.venv/bin/python -m tests.bench.bench_switchboard
+	.venv/bin/python -m tests.bench.listeners
 	.venv/bin/python -m tests.bench.bench_leg
 	.venv/bin/python -m tests.bench.bench_kill
 	.venv/bin/python -m tests.bench.bench_hotplug

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tongpin.channels.commands import AttachParty, SetMembership
 from tongpin.channels.effects import Listener
@@ -57,10 +58,12 @@ class Party:
 
     def can_hear(self, net: NetId) -> bool:
         """False for a radio that transmits: one that is deaf, or one that talks on another net."""
+        if self.talks_on is None:
+            return self.deaf_on is None
         if self.deaf_on is not None:
             return False
         is_radio = self.is_leg or self.attached.half_duplex
-        return not is_radio or self.talks_on is None or self.talks_on == net
+        return not is_radio or self.talks_on == net
 
 
 @dataclass(slots=True)
@@ -111,6 +114,10 @@ class Net:
     audience_legs: frozenset[PartyId] = frozenset()
 
 
+_listener = lru_cache(maxsize=16_384)(Listener)
+"""Thousands of listeners stay the same from one change to the next: making them anew was most of what a join cost."""
+
+
 def audience_of(net: Net, groups: dict[GroupId, Group], parties: dict[PartyId, Party]) -> tuple[Listener, ...]:
     """Everybody who may listen on the net and can, each once with the smallest of its groups, sorted by id. Cached."""
     if net.audience is None:
@@ -119,8 +126,8 @@ def audience_of(net: Net, groups: dict[GroupId, Group], parties: dict[PartyId, P
             for party, membership in groups[group].members.items():
                 if membership.may_listen and parties[party].can_hear(net.id):
                     first.setdefault(party, group)
-        net.audience = tuple(Listener(party, first[party]) for party in sorted(first))
-        net.audience_legs = frozenset(party for party in first if parties[party].is_leg)
+        net.audience = tuple([_listener(party, first[party]) for party in sorted(first)])
+        net.audience_legs = frozenset([party for party in first if parties[party].attached.kind is PartyKind.LEG])
     return net.audience
 
 

@@ -25,6 +25,7 @@ from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
+from tongpin.gateway.collector import Collector
 from tongpin.gateway.errors import DeviceError, TongpinError
 from tongpin.gateway.events.log import EventLog, Json, view_json
 from tongpin.gateway.events.session import SessionService
@@ -177,6 +178,7 @@ class Gateway:
         )
         self.leg_tests = DailyTests(self.legs.pairs(), self.log.tell)
         self.metrics = Metrics(self._gauges)
+        self.collector = Collector(lambda: self.hub.route_count == 0)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
             RouteHandler(self.hub),
@@ -420,7 +422,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run())]
+    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run(), gateway.collector.run())]
     notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())

@@ -93,7 +93,7 @@ static int stream_init(Stream *self, PyObject *args, PyObject *kwargs) {
 }
 
 static void stream_dealloc(Stream *self) {
-    PyTypeObject *type = Py_TYPE(self);
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
     Py_CLEAR(self->protector);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
@@ -533,7 +533,7 @@ static PyObject *sender_close(Sender *self, PyObject *unused) {
 }
 
 static void sender_dealloc(Sender *self) {
-    PyTypeObject *type = Py_TYPE(self);
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
     if (self->buffers != NULL) {
         stop_thread(self);
         pthread_cond_destroy(&self->moved);

@@ -147,10 +147,11 @@ class Hub:
             route.remove(party)
             sink.end(talk)
         sinks = self._sinks
-        for party in [party for party in wanted if party not in route.sinks and party in sinks]:
-            sink = sinks[party]
-            route.add(party, sink)
-            sink.begin(Talk(talk, source, wanted[party].group))
+        # Set arithmetic first: of thousands who stay nothing is asked one by one.
+        for party in sorted(wanted.keys() - route.sinks.keys()):
+            if (fresh := sinks.get(party)) is not None:
+                route.add(party, fresh)
+                fresh.begin(Talk(talk, source, wanted[party].group))
         state.talk = talk
         state.route = route.targets
         state.has_route = True

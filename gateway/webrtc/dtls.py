@@ -111,6 +111,10 @@ class Identity:
         self.context = context
 
 
+class BrokenHandshakeError(PeerError):
+    """Bytes that belong into no handshake; whose they were nobody knows, so a new one may begin."""
+
+
 class Handshake:
     """One handshake, fed with datagrams.
 
@@ -136,7 +140,8 @@ class Handshake:
         """Take a datagram (empty to begin). Whether the connection still stands: False = the peer said goodbye.
 
         Raises:
-            PeerError: the handshake failed, or the certificate is not the one that the offer named.
+            BrokenHandshakeError: this handshake leads nowhere.
+            PeerError: the certificate is not the one that the offer named, or no SRTP profile is common.
         """
         if data:
             self._ssl.bio_write(data)
@@ -146,7 +151,7 @@ class Handshake:
             except SSL.WantReadError:
                 return True
             except SSL.Error as failure:
-                raise PeerError("the DTLS handshake failed") from failure
+                raise BrokenHandshakeError("the DTLS handshake failed") from failure
             self._check_certificate()
             self.keys = self._export()
             return True

@@ -140,18 +140,28 @@ class MediaPeer:
         return len(self._pool.slots)
 
     @property
+    def outgoing(self) -> tuple[float, float, int]:
+        """Of the worst slot: loss (0–1) and jitter in ms as the client reports them; and packets not sent, of all."""
+        loss, jitter, unsent = 0.0, 0, 0
+        for slot in self._pool.slots:
+            loss, jitter = max(loss, slot.fraction_lost), max(jitter, slot.jitter)
+            unsent += slot.stream.failed
+        return loss, jitter / 48, unsent
+
+    @property
     def statistics(self) -> dict[str, float]:
         """Loss and jitter both ways, packets, what could not be sent, what was refused for want of a slot."""
         reception, slots = self._reception, self._pool.slots
+        loss, jitter_ms, unsent = self.outgoing
         return {
             "packets_in": self.packets_in,
             "packets_out": sum(slot.stream.packets for slot in slots),
             "lost_in": reception.lost if reception is not None else 0,
             "jitter_in_ms": reception.jitter / 48 if reception is not None else 0.0,
-            "loss_out": max((slot.fraction_lost for slot in slots), default=0.0),
+            "loss_out": loss,
             "lost_out": sum(slot.lost for slot in slots),
-            "jitter_out_ms": max((slot.jitter for slot in slots), default=0) / 48,
-            "unsent": sum(slot.stream.failed for slot in slots),
+            "jitter_out_ms": jitter_ms,
+            "unsent": unsent,
             "talks_without_slot": self._pool.refused,
         }
 
@@ -215,6 +225,7 @@ class MediaPeer:
         if self.transport is not None:
             self.transport.close()
         self._around.peer_moved(self)
+        self.transport = None  # the two know each other: without this the collector would have to part them
 
     # -- Sink ------------------------------------------------------------------------------------------------------
 
@@ -253,6 +264,8 @@ class MediaPeer:
         transport = self.transport
         assert transport is not None
         transport.keep(now)
+        if transport.is_closed:
+            return
         clock, wall_s = rtp_now(), time()
         for slot in self._pool.slots:
             stream = slot.stream

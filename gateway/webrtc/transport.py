@@ -13,7 +13,7 @@ from typing import Protocol
 from tongpin.gateway.errors import PeerError
 from tongpin.gateway.media.destination import Destination
 from tongpin.gateway.webrtc import rtp, srtp, stun
-from tongpin.gateway.webrtc.dtls import Handshake, Identity, SrtpKeys
+from tongpin.gateway.webrtc.dtls import BrokenHandshakeError, Handshake, Identity, SrtpKeys
 from tongpin.gateway.webrtc.udp_mux import Address, Local, UdpMux
 
 CONSENT_S = 30.0
@@ -323,6 +323,11 @@ class Transport:
     def _feed(self, handshake: Handshake, data: bytes, path: Path, now: float) -> None:
         try:
             stands = handshake.feed(data)
+        except BrokenHandshakeError:
+            # Perhaps not even the client's: it may begin again until its time is over.
+            self._mux.counters.garbage += 1
+            self._handshake = None
+            return
         except PeerError as error:
             self._flush(handshake, path)
             self._end(str(error))

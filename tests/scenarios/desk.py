@@ -26,13 +26,20 @@ FLAGS = (
 
 @asynccontextmanager
 async def desk(
-    url: str, username: str, microphone: Path | None = None, *, processing: bool = False, **prefs: object
+    url: str,
+    username: str,
+    microphone: Path | None = None,
+    *,
+    processing: bool = False,
+    script: str | None = None,
+    **prefs: object,
 ) -> AsyncIterator[Page]:
     """Open the console, log in, and wait until the connection stands.
 
     Args:
         microphone: a WAV that the fake microphone plays over and over from the moment it is opened.
         processing: leave the browser's noise suppression and echo canceller on.
+        script: runs in the page before its own.
         prefs: further settings of the page, as it keeps them.
     """
     if not Path(CHROMIUM).exists():
@@ -46,6 +53,8 @@ async def desk(
             page = await browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
             page.on("console", lambda message: print(f"[{username}'s page] {message.type}: {message.text}"))
             page.on("pageerror", lambda error: print(f"[{username}'s page] error: {error}"))
+            if script is not None:
+                await page.add_init_script(script)
             await keep(page, {"isProcessed": processing, **prefs})
             await page.goto(url)
             await page.get_by_test_id("login-username").fill(username)

@@ -1,6 +1,7 @@
 """Standard WebRTC clients: a WHEP listener that stamps packets as they come in, a WHIP talker."""
 
 import asyncio
+import socket
 from time import monotonic
 
 import httpx
@@ -70,6 +71,14 @@ class WhepListener:
             if 0 <= index <= len(out) - 960:
                 out[index : index + 960] = pcm
         return out
+
+
+def loopback_socket() -> socket.socket:
+    """A UDP socket on a free port, for asyncio."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(("127.0.0.1", 0))
+    made.setblocking(False)
+    return made
 
 
 def tap(receiver: RTCRtpReceiver, heard: list[tuple[float, int, bytes]]) -> None:

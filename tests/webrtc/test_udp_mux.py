@@ -10,7 +10,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scenarios.listeners import connected, tap
+from tests.scenarios.listeners import connected, loopback_socket, tap
 from tests.webrtc.test_peer import PARTY, Told, client, offer_of, running_engine, until
 from tongpin.channels.ids import GroupId, PartyId
 from tongpin.codecs.opus import silence_packet
@@ -233,6 +233,15 @@ class TestHostile:
         rogue.close()
         assert bench.local.routes[victim.getsockname()] is bench.transport
 
+    def test_bytes_that_belong_into_no_handshake_end_nothing(self, bench: Bench) -> None:
+        peer = bench.client()
+        peer.send(bench.request(bench.transport))
+        peer.send(b"\x16\xfe\xfd" + bytes(8) + b"\x00\x10\x63" + bytes(15))
+        peer.send(b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28")
+        bench.drain(3)
+        assert bench.owner.reasons == []
+        assert bench.mux.table_sizes == (1, 0, 1)
+
     def test_paths_are_bounded(self, bench: Bench) -> None:
         for _ in range(3 * MAX_PATHS):
             bench.client().send(bench.request(bench.transport, nominate=False))
@@ -290,17 +299,11 @@ class Mover:
         self._loop = asyncio.get_running_loop()
         self._gateway = ("127.0.0.1", engine.udp_port)
         self._client: tuple[str, int] | None = None
-        self.inside = self._socket()
-        self.outside = self._socket()
+        self.inside = loopback_socket()
+        self.outside = loopback_socket()
         self.requests: list[bytes] = []
         self._loop.add_reader(self.inside, self._from_client)
         self._loop.add_reader(self.outside, self._from_gateway)
-
-    def _socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind(("127.0.0.1", 0))
-        made.setblocking(False)
-        return made
 
     def _from_client(self) -> None:
         data, self._client = self.inside.recvfrom(2048)
@@ -316,7 +319,7 @@ class Mover:
     def rebind(self) -> None:
         self._loop.remove_reader(self.outside)
         self.outside.close()
-        self.outside = self._socket()
+        self.outside = loopback_socket()
         self._loop.add_reader(self.outside, self._from_gateway)
 
     def close(self) -> None:

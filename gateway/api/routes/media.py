@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from tongpin.gateway.api.deps import Caller, Services, check_group
 from tongpin.gateway.errors import CallerError
@@ -18,10 +19,13 @@ async def _offer(request: Request) -> str:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != SDP:
         raise CallerError(415, "sdp-expected", f"send the offer as {SDP}")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_OFFER:
-            raise CallerError(413, "sdp-too-large", f"the offer is larger than {MAX_OFFER} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_OFFER:
+                raise CallerError(413, "sdp-too-large", f"the offer is larger than {MAX_OFFER} bytes")
+    except ClientDisconnect as error:
+        raise CallerError(400, "caller-gone", "the connection ended before the offer was whole") from error
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
