@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from tongpin.config.base import Float, Int, Model
 from tongpin.config.keyers import KeyerConfig, NoKeyer
+from tongpin.config.signalling import SignallingConfig
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
@@ -128,6 +129,8 @@ class LegConfig(Model):
         tx_hang_ms: stay keyed after the last sample.
         talk_limit_s: T2 of the leg.
         keyer_limit_s: the keyer's own hard limit.
+        catch_up_s: what the others said while this radio transmitted in vain is kept up to so long and played to it
+            when it is free; 0 = not.
     """
 
     name: Slug
@@ -137,6 +140,7 @@ class LegConfig(Model):
     card: CardConfig
     keyer: KeyerConfig = NoKeyer(kind="none")
     gate: GateConfig = GateConfig()
+    signalling: SignallingConfig = SignallingConfig()
     has_cos: bool = False
     rx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
     tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
@@ -144,6 +148,7 @@ class LegConfig(Model):
     tx_hang_ms: Int = Field(default=100, ge=0, le=3000)
     talk_limit_s: Float = Field(default=60.0, gt=0, le=600)
     keyer_limit_s: Float = Field(default=180.0, gt=0, le=600)
+    catch_up_s: Float = Field(default=10.0, ge=0, le=10)
     opus_bitrate_bps: Int = Field(default=40000, ge=6000, le=64000)
 
 

@@ -32,9 +32,11 @@ from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.signals import RadioSignals
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
+from tongpin.gateway.things import RadioId, Unit, UnitFilter
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
@@ -100,7 +102,12 @@ class Gateway:
         self.log = EventLog(clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
-        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.signals = RadioSignals(
+            self.runner, self._unit_of, groups.get, lambda name: self.legs.opening_of(name), self.log.tell, spawn
+        )
+        self.legs = Legs(
+            config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved, self.signals
+        )
         self.sessions = SessionService(
             self.runner,
             self.hub,
@@ -142,7 +149,8 @@ class Gateway:
             clock=clock,
             joint_channels=self.joint_channels,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
-            legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
+            legs=lambda: [self._state_of(config, status) for config, status in self.legs.statuses()],
+            clear_emergency=self.signals.clear_emergency,
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
@@ -155,12 +163,19 @@ class Gateway:
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
 
+    async def _unit_of(self, radio: RadioId) -> Unit | None:
+        return next(iter(await self.repository.units(UnitFilter(radio_id=radio, limit=1))), None)
+
+    def _state_of(self, config: LegConfig, status: LegStatus) -> LegState:
+        emergency = self.signals.emergency_of(config.name)
+        return _leg_state(config, status, emergency.label if emergency is not None else None)
+
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
+        legs: list[Json] = [_leg_json(self._state_of(config, status)) for config, status in self.legs.statuses()]
         return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
 
     def _levels(self) -> list[Json]:
@@ -198,7 +213,7 @@ class Gateway:
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
 
 
-def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
+def _leg_state(config: LegConfig, status: LegStatus, emergency: str | None) -> LegState:
     return LegState(
         name=config.name,
         label=config.label or config.name,
@@ -220,11 +235,11 @@ def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
         restarts=status.restarts,
         last_audio_in_s_ago=status.last_audio_in_s_ago,
         last_audio_out_s_ago=status.last_audio_out_s_ago,
+        emergency=emergency,
     )
 
 
-def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
-    state = _leg_state(config, status)
+def _leg_json(state: LegState) -> dict[str, Json]:
     return {
         "name": state.name,
         "label": state.label,
@@ -237,6 +252,7 @@ def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
         "keyed": state.keyed,
         "rx_dbfs": state.rx_dbfs,
         "tx_dbfs": state.tx_dbfs,
+        "emergency": state.emergency,
     }
 
 

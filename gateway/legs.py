@@ -11,6 +11,7 @@ from tongpin.config.models import LegConfig
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.supervisor import LegStatus, LegSupervisor
 from tongpin.gateway.wiring import LegOnFloor, leg_party
 
@@ -23,6 +24,7 @@ class Legs:
     Args:
         group_of: the talk group a leg belongs to now, or None.
         on_online: told when a leg comes or goes, with the reason.
+        on_signal: told what a radio says besides voice.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class Legs:
         group_of: Callable[[str], GroupId | None],
         end_of_media_s: float,
         on_online: Callable[[str, bool, str], None],
+        on_signal: Callable[[LegConfig, Signalled], None],
     ) -> None:
         self._on_online = on_online
+        self._on_signal = on_signal
         self.configs: dict[PartyId, LegConfig] = {}
         self.supervisors: dict[PartyId, LegSupervisor] = {}
         self._floor: dict[PartyId, LegOnFloor] = {}
@@ -61,6 +65,10 @@ class Legs:
     def party_of(self, name: str) -> PartyId:
         return leg_party(name)
 
+    def opening_of(self, name: str) -> int | None:
+        """The number of the gate opening that is on, or None."""
+        return self._floor[leg_party(name)].opening
+
     def group_defined(self, effect: Effect, now: float) -> None:
         """An effect handler: a talk group was made, and legs that waited for it join."""
         if isinstance(effect, GroupDefined):
@@ -83,3 +91,6 @@ class Legs:
 
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         _log.info("leg keyed" if is_keyed else "leg unkeyed", leg=self.configs[party].name, cause=cause)
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        self._on_signal(self.configs[party], signal)

@@ -116,7 +116,8 @@ class TalkGroupOut(BaseModel):
 
 
 class LegOut(BaseModel):
-    """Levels are dBFS; ``playout_depth`` is frames of 20 ms waiting for the radio; ``reason`` says why not online."""
+    """Levels are dBFS; ``playout_depth`` is frames of 20 ms waiting for the radio; ``reason`` says why not online;
+    ``emergency`` who has raised one by radio and waits to be cleared."""
 
     id: str
     name: str
@@ -139,6 +140,7 @@ class LegOut(BaseModel):
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    emergency: str | None
 
 
 class JointChannelIn(Body):

@@ -59,6 +59,7 @@ class LegState:
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    emergency: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class ApiServices:
     """What the routes work with.
 
     Attributes:
+        clear_emergency: of a leg, by a user; raises CallerError 404 when there is none.
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
         console: the folder of the built page.
@@ -87,6 +89,7 @@ class ApiServices:
     joint_channels: JointChannels
     clients: StandardClients
     legs: Callable[[], list[LegState]]
+    clear_emergency: Callable[[str, str], None]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path

@@ -28,6 +28,7 @@ from tongpin.gateway.radio.messages import (
     KeyLease,
     KeyMoved,
     Message,
+    Signalled,
     Status,
     Stop,
     Unkey,
@@ -101,6 +102,9 @@ class LegEvents(Protocol):
 
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         """The transmitter was keyed or unkeyed."""
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        """The radio said something besides voice."""
 
 
 class LegSupervisor:
@@ -305,6 +309,8 @@ class LegSupervisor:
             case KeyMoved(is_keyed, cause):
                 self._is_keyed = is_keyed
                 self._events.keyed(self.party, is_keyed, cause)
+            case Signalled():
+                self._events.signalled(self.party, message)
             case DeviceMoved(is_online, reason):
                 self._move_device(is_online, reason)
             case Status():

@@ -84,6 +84,8 @@ class Worker:
         self._deaf_until = float("-inf")
         self._drain_until: float | None = None
         self._unkey_at: float | None = None
+        self._turn_off_at = 0.0
+        """When the end of the transmission is announced; what counts only while there is an ``_unkey_at``."""
         self._is_stopping = False
         self._offline_reason: str | None = None
         self._dropped = 0
@@ -157,6 +159,8 @@ class Worker:
                 self._cos = self._keyer.inputs.cos if mark == UNMARKED else mark == CARRIER
             is_deaf = self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
             heard = self._receiver.push(self._captured, self._cos, is_deaf, now)
+            for said in heard.signals:
+                self._say(said)
             if heard.opened is not None:
                 self._say(GateMoved(True, heard.opened))
             if heard.packet is not None:
@@ -185,12 +189,16 @@ class Worker:
             self._say(KeyMoved(is_keyed, cause))
 
     def _drain(self, now: float) -> None:
-        """Stay keyed while what is held is played, then for the card's own delay and the hang time; then unkey."""
+        """Stay keyed while what is held is played, then for the card's own delay and the hang time, then while the
+        end is announced to other receivers; then unkey."""
         if self._drain_until is None:
             return
         if self._unkey_at is None and (self._transmitter.is_idle or now >= self._drain_until):
             waiting_s = self._card.playout.depth * _FRAME_S + self._card.state.playout_delay_s
-            self._unkey_at = now + waiting_s + self._config.tx_hang_ms / 1000
+            self._turn_off_at = now + self._config.tx_hang_ms / 1000
+            self._unkey_at = self._turn_off_at + waiting_s + self._transmitter.turn_off_s
+        if self._unkey_at is not None and now >= self._turn_off_at:
+            self._transmitter.turn_off()
         if self._unkey_at is not None and now >= self._unkey_at:
             self._drain_until = self._unkey_at = None
             self._transmitter.unkeyed()
@@ -228,6 +236,8 @@ class Worker:
             last_tx_s_ago=self._transmitter.played_s_ago(now),
             is_device_online=card.is_online,
             is_line_online=self._keyer.is_online,
+            rx_envelope=self._receiver.take_envelope(),
+            tx_envelope=self._transmitter.take_envelope(),
         )
 
     # The link.
@@ -251,6 +261,7 @@ class Worker:
                 case Audio(talk, packet):
                     self._transmitter.push(talk, packet)
                 case KeyLease(lease_s):
+                    self._transmitter.stay_on()
                     self._drain_until = self._unkey_at = None
                     self._keyer.lease(lease_s)
                 case Unkey(drain=True) if self._keyer.is_keyed or self._keyer.is_wanted:
