@@ -125,7 +125,14 @@ class Gateway:
             self.runner, self._unit_of, groups.get, lambda name: self.legs.opening_of(name), self.log.tell, spawn
         )
         self.legs = Legs(
-            config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved, self.signals
+            config.legs,
+            self.runner,
+            self.hub,
+            groups.get,
+            floor.end_of_media_s,
+            self._leg_moved,
+            self.signals,
+            self.log.tell,
         )
         self.sessions = SessionService(
             self.runner,
@@ -153,7 +160,8 @@ class Gateway:
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
             RouteHandler(self.hub),
-            KeyHandler(self.legs.supervisors),
+            self.legs.catch_up,
+            KeyHandler(self.legs.catch_ups),
             self.legs.group_defined,
             self.log,
             self.sessions,

@@ -88,6 +88,7 @@ class LegOnFloor:
         self._group: GroupId | None = None
         self._is_attached = False
         self._is_open = False
+        self._is_muted = False
         self._openings = 0
 
     @property
@@ -136,8 +137,16 @@ class LegOnFloor:
             return
         self._group = group
 
+    def mute(self, is_muted: bool) -> None:
+        """What the receiver gives is not to be heard; a talk that is on ends. Unmuted, the next opening counts."""
+        if is_muted:
+            self.gate_moved(False)
+        self._is_muted = is_muted
+
     def gate_moved(self, is_open: bool) -> None:
         """The receive gate's edge is the leg's PTT."""
+        if self._is_muted:
+            return
         if not self._is_attached or is_open == self._is_open:
             return
         self._is_open = is_open

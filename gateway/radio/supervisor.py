@@ -59,6 +59,7 @@ class LegStatus:
         last_audio_in_s_ago, last_audio_out_s_ago: None before the first.
         link_drops: packets that found the worker gone or too slow.
         restarts: how often a worker had to be replaced.
+        rx_envelope, tx_envelope: levels frame by frame, as in the worker's Status.
     """
 
     name: str
@@ -83,6 +84,8 @@ class LegStatus:
     last_audio_out_s_ago: float | None = None
     link_drops: int = 0
     restarts: int = 0
+    rx_envelope: str = ""
+    tx_envelope: str = ""
 
 
 class LegEvents(Protocol):
@@ -169,6 +172,8 @@ class LegSupervisor:
             last_audio_out_s_ago=last.last_tx_s_ago,
             link_drops=self._link.dropped,
             restarts=self._restarts,
+            rx_envelope=last.rx_envelope,
+            tx_envelope=last.tx_envelope,
         )
 
     def key(self) -> None:
