@@ -1,6 +1,7 @@
 """Loops: an echo is found at any delay, two talkers never, and the leg that hears it is muted for a while."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from functools import cache
 from itertools import permutations
@@ -16,20 +17,30 @@ from tongpin.gateway import loops
 from tongpin.gateway.events.log import Json
 from tongpin.gateway.loops import LoopGuard
 from tongpin.gateway.radio.level import Meter
-from tongpin.gateway.radio.sim import make_voice
 
 A, B = PartyId("leg:a"), PartyId("leg:b")
 
 
+TEXTS = (
+    "Alpha five to control, two ambulances at the north gate, one hundred and thirty people, over and out. ",
+    "The water has reached the second step of the old bridge, please send the boat and eight more people quickly. ",
+    "Kilo two here. Road closed at the market, use the southern way round until further notice, and report back. ",
+    "Command to all units: the search of the eastern woods is over, gather at the fire station before nightfall. ",
+)
+
+
 @cache
-def envelope(seconds: float, seed: int, noise_dbfs: float = -60.0) -> str:
-    """A voice's levels, as a leg reports them."""
+def envelope(number: int) -> str:
+    """Eight seconds of one of four voices as levels, as a leg reports them."""
+    voice = ("en-us+m3", "en-gb+f2", "en-us+f4", "en-gb+m1")[number]
+    command = ["espeak-ng", "-v", voice, "-s", str(140 + 10 * number), "--stdout", TEXTS[number] * 2]
+    wav = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    raw = ["sox", "-t", "wav", "-", "-t", "raw", "-r", "48000", "-e", "signed", "-b", "16", "-c", "1", "-"]
+    pcm = np.frombuffer(subprocess.run(raw, input=wav, stdout=subprocess.PIPE, check=True, timeout=60).stdout, np.int16)
     meter = Meter()
-    noise = np.random.default_rng(seed).normal(0, 32768 * 10 ** (noise_dbfs / 20), int(seconds * 48_000))
-    whole = make_voice(seconds, seed) + noise
     levels = ""
-    for frame in whole[: whole.size // 960 * 960].reshape(-1, 960):
-        meter.add(np.clip(frame, -32768, 32767).astype(np.int16))
+    for frame in pcm[: 400 * 960].reshape(-1, 960):
+        meter.add(frame)
         levels += meter.take_envelope()
     return levels
 
@@ -57,7 +68,7 @@ async def watch() -> AsyncIterator[Watch]:
 
 @pytest.mark.parametrize("delay", [0, 7, 25, 50])
 async def test_an_echo_is_found_at_any_delay(watch: Watch, delay: int) -> None:
-    sent = envelope(8.0, 1)
+    sent = envelope(1)
     quieter = "".join(chr(max(ord(step) - 9, ord("!"))) for step in sent)
     watch.run("!" * delay + quieter, sent + "!" * delay)
     assert watch.muted == [(B, True)]
@@ -66,7 +77,7 @@ async def test_an_echo_is_found_at_any_delay(watch: Watch, delay: int) -> None:
 
 
 async def test_two_talkers_are_no_loop(watch: Watch) -> None:
-    voices = [envelope(8.0, seed) for seed in range(4)]
+    voices = [envelope(number) for number in range(4)]
     for received, sent in permutations(voices, 2):
         watch.run(received, sent)
     assert watch.told == []
@@ -74,7 +85,7 @@ async def test_two_talkers_are_no_loop(watch: Watch) -> None:
 
 @pytest.mark.parametrize(("is_open", "is_keyed"), [(False, True), (True, False)])
 async def test_only_an_open_leg_that_hears_a_keyed_one_counts(watch: Watch, is_open: bool, is_keyed: bool) -> None:
-    sent = envelope(8.0, 1)
+    sent = envelope(1)
     watch.run(sent, sent, is_open=is_open, is_keyed=is_keyed)
     assert watch.told == []
 
@@ -86,7 +97,7 @@ async def test_hums_are_alike_and_are_no_loop(watch: Watch) -> None:
 
 async def test_the_mute_ends_by_itself(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "MUTE_S", 0.05)
-    sent = envelope(6.0, 1)
+    sent = envelope(1)
     watch.run(sent, sent)
     async with asyncio.timeout(5):
         while len(watch.muted) < 2:
