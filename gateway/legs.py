@@ -30,6 +30,7 @@ class Legs:
         on_online: told when a leg comes or goes, with the reason.
         on_signal: told what a radio says besides voice.
         tell: makes an event.
+        is_locked: whether a leg's keying line has yet to pass a polarity test.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Legs:
         on_online: Callable[[str, bool, str], None],
         on_signal: Callable[[LegConfig, Signalled], None],
         tell: Callable[[dict[str, Json]], None],
+        is_locked: Callable[[LegConfig], bool],
     ) -> None:
         self._on_online = on_online
         self._on_signal = on_signal
@@ -53,7 +55,7 @@ class Legs:
         self._tell = tell
         self._floor: dict[PartyId, LegOnFloor] = {}
         for config in configs:
-            supervisor = LegSupervisor(config, self)
+            supervisor = LegSupervisor(config, self, is_locked(config))
             party = supervisor.party
             self.configs[party] = config
             self.supervisors[party] = supervisor
@@ -81,6 +83,9 @@ class Legs:
         self._loops.close()
         for supervisor in self.supervisors.values():
             await supervisor.stop()
+
+    def pairs(self) -> list[tuple[LegConfig, LegSupervisor]]:
+        return [(self.configs[party], supervisor) for party, supervisor in self.supervisors.items()]
 
     def statuses(self) -> list[tuple[LegConfig, LegStatus]]:
         return [(self.configs[party], supervisor.status) for party, supervisor in self.supervisors.items()]

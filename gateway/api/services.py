@@ -81,6 +81,11 @@ class LegState:
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
     emergency: str | None
+    capture_ppm: float | None
+    playout_ppm: float | None
+    keying: str
+    last_test_at: str | None
+    last_test_problems: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)

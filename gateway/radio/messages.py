@@ -36,9 +36,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The first message. ``leg`` is the leg's configuration as its own JSON text."""
+    """The first message. ``leg`` is the leg's configuration as its own JSON text; ``is_locked``: never key."""
 
     leg: str
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ class TalkBegan:
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
     talk: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartProbe:
+    """Test the leg on the air: listen so long for somebody and, if ``parrots``, play it back, else send a tone."""
+
+    listen_s: float
+    tone_s: float
+    parrots: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,20 @@ class Signalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeMoved:
+    """A step of the leg test begins (``probe.Step``)."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """The leg test is over; ``report`` is its JSON text."""
+
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The worker cannot go on and will exit; the text is for the operator."""
 
@@ -144,6 +168,7 @@ class Status:
         rx_envelope, tx_envelope: level of each frame since the last status, the oldest first: one character for each
             dB above -90 dBFS, from ``!`` on.
         last_rx_s_ago, last_tx_s_ago: seconds since the last frame heard with an open gate, and played of a talk.
+        capture_ppm, playout_ppm: how fast the card's clocks are; None until it is known.
     """
 
     rx_dbfs: float
@@ -167,21 +192,26 @@ class Status:
     is_line_online: bool
     rx_envelope: str
     tx_envelope: str
+    capture_ppm: float | None
+    playout_ppm: float | None
 
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 Control = (
     Configure
     | KeyLease
     | Unkey
     | TalkBegan
     | TalkEnded
+    | StartProbe
     | Stop
     | Hello
     | GateMoved
     | KeyMoved
     | DeviceMoved
     | Signalled
+    | ProbeMoved
+    | ProbeEnded
     | Failure
     | Status
 )
@@ -194,12 +224,15 @@ _CONTROLS: dict[str, type[Control]] = {
         Unkey,
         TalkBegan,
         TalkEnded,
+        StartProbe,
         Stop,
         Hello,
         GateMoved,
         KeyMoved,
         DeviceMoved,
         Signalled,
+        ProbeMoved,
+        ProbeEnded,
         Failure,
         Status,
     )

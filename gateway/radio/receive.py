@@ -127,6 +127,10 @@ class Receiver:
         """Levels frame by frame since they were taken last (:class:`Status`)."""
         return self._meter.take_envelope()
 
+    def amplified(self, frame: Frame) -> Frame:
+        """A frame at the leg's level, for a leg test; nothing is remembered."""
+        return amplified(frame, self._gain)
+
     def take_level_dbfs(self) -> float:
         """Mean level since it was taken last."""
         return self._meter.take_dbfs()
