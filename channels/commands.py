@@ -89,6 +89,20 @@ class ReleaseFloor:
 
 
 @dataclass(frozen=True, slots=True)
+class NameTalker:
+    """A radio has said who talks through a leg. Forgotten when the party releases.
+
+    Attributes:
+        label: what people see.
+        unit: the unit's id, or None when the radio's number belongs to none.
+    """
+
+    party: PartyId
+    label: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideFloor:
     """A dispatcher takes the floor away from whoever holds the group's net. Nothing happens if it is idle."""
 
@@ -158,6 +172,7 @@ Command = (
     | EndMembership
     | RequestFloor
     | ReleaseFloor
+    | NameTalker
     | OverrideFloor
     | MediaSeen
     | InstallPatch

@@ -103,6 +103,15 @@ class FloorGranted:
 
 
 @dataclass(frozen=True, slots=True)
+class TalkerNamed:
+    """Who talks through a party is known, or (None) is not known any more."""
+
+    party: PartyId
+    label: str | None
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FloorDenied:
     party: PartyId
     group: GroupId
@@ -239,6 +248,7 @@ Effect = (
     | RouteInstalled
     | RouteRemoved
     | FloorGranted
+    | TalkerNamed
     | FloorDenied
     | FloorQueued
     | QueueLeft

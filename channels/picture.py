@@ -29,6 +29,7 @@ def picture(control: Control) -> View:
                 party.attached.agency,
                 party.deaf_on is not None,
                 id_ in keyed,
+                *(party.talker or (None, None)),
             )
             for id_, party in sorted(control.parties.items())
         ),

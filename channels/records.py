@@ -41,6 +41,7 @@ class Party:
         talks_on: the net whose floor it holds, or None.
         deaf_on: the net it transmits into without being heard (half-duplex only), or None.
         is_penalised: cut for talking too long and has not released since.
+        talker: label and unit of who talks through it now, once its radio has said so.
         penalty_until: monotonic seconds up to which its requests are refused.
     """
 
@@ -51,6 +52,7 @@ class Party:
     deaf_on: NetId | None = None
     is_penalised: bool = False
     penalty_until: float = float("-inf")
+    talker: tuple[str, str | None] | None = None
 
     @property
     def is_leg(self) -> bool:

@@ -15,6 +15,7 @@ from tongpin.channels.effects import (
     NetIdle,
     PartyAttached,
     PartyDetached,
+    TalkerNamed,
     TalkLimitNear,
 )
 from tongpin.channels.errors import (
@@ -102,6 +103,8 @@ class Switchboard:
                 self._media_seen(command)
             case c.Advance():
                 self._advance(now)
+            case c.NameTalker():
+                self._name_talker(command)
             case c.OverrideFloor():
                 self._override(command, now)
             case c.SetMembership():
@@ -276,6 +279,15 @@ class Switchboard:
         control.undeafen(command.party, net.id if net is not None else None)
         if net is not None:
             control.settle(net, now)
+        if party.talker is not None:
+            party.talker = None
+            control.out.append(TalkerNamed(command.party, None, None))
+
+    def _name_talker(self, command: c.NameTalker) -> None:
+        party = self._party(command.party)
+        if party.talker != (command.label, command.unit):
+            party.talker = (command.label, command.unit)
+            self._control.out.append(TalkerNamed(command.party, command.label, command.unit))
 
     def _override(self, command: c.OverrideFloor, now: float) -> None:
         control = self._control

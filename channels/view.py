@@ -54,6 +54,8 @@ class PartyView:
     agency: AgencyId | None
     is_deaf: bool
     is_keyed: bool
+    talker: str | None = None
+    talker_unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

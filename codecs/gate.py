@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, PcmFrame, check_frame, frames_of_ms
 from tongpin.codecs.levels import faded_in, faded_out
+from tongpin.codecs.signalling import NO_SIGNALS, SignallingDecoder, SignallingSettings, Signals
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import SpeechDetector
 
-INPUTS = frozenset({"cos", "squelch", "vad"})
+_STRONGEST_FIRST = ("cos", "ctcss", "dcs", "dtmf", "vad", "squelch")
+INPUTS = frozenset(_STRONGEST_FIRST)
 
 
 class EdgeKind(StrEnum):
@@ -31,6 +33,9 @@ class GateCause(StrEnum):
     COS = "cos"
     VAD = "vad"
     SQUELCH = "squelch"
+    CTCSS = "ctcss"
+    DCS = "dcs"
+    DTMF = "dtmf"
     INHIBIT = "inhibit"
     """Closed because the leg itself transmits, or has just done so."""
     STUCK = "stuck"
@@ -49,6 +54,8 @@ class GateSettings:
     squelch_open_dbfs: float = -40.0
     squelch_close_dbfs: float = -46.0
     stuck_s: float = 180.0
+    mute_bursts: bool = False
+    """Keys, data bursts and calls leave as silence, as far back as the delay line still holds them."""
 
     @staticmethod
     def for_cos() -> "GateSettings":
@@ -94,6 +101,7 @@ class ReceiveGate:
         self._open_after = max(1, frames_of_ms(settings.open_delay_ms))
         # More than line and hang hold cannot be cut from an end that is not known yet.
         self._keep = max(-self._delay, frames_of_ms(settings.hang_ms) - frames_of_ms(settings.tail_cut_ms))
+        self._mutes = settings.mute_bursts
         self._stuck_after = int(settings.stuck_s * 1000 / FRAME_MS)
         self._line: list[PcmFrame] = [np.zeros(FRAME_SAMPLES, np.int16) for _ in range(self._delay + 1)]
         self._index = -1
@@ -104,13 +112,16 @@ class ReceiveGate:
         self._is_stuck = False
         self.is_open = False
 
-    def push(self, pcm: PcmFrame, cos: bool = False, *, is_inhibited: bool = False) -> GateOutput:
+    def push(
+        self, pcm: PcmFrame, cos: bool = False, *, is_inhibited: bool = False, signals: Signals = NO_SIGNALS
+    ) -> GateOutput:
         """One frame, 20 ms.
 
         Args:
             pcm: int16, shape (960,), 48 kHz mono. A copy is kept while it passes the delay line.
             cos: the carrier line now; False where there is none.
             is_inhibited: the leg transmits, or has just done so: whatever comes in is not to be heard.
+            signals: what the decoders found in the same frame. A burst that they know is no voice.
         Raises:
             FrameShapeError: pcm is not 960 samples of int16. The gate is unchanged.
         """
@@ -122,8 +133,13 @@ class ReceiveGate:
         inputs = {
             "cos": cos,
             "squelch": self._squelch.push(pcm),
-            "vad": self._speech is not None and self._speech.push(pcm),
+            "vad": self._speech is not None and self._speech.push(pcm) and signals.burst_since is None,
+            "ctcss": signals.ctcss,
+            "dcs": signals.dcs,
+            "dtmf": signals.dtmf,
         }
+        if self._mutes and signals.burst_since is not None:
+            self._mute(signals.burst_since)
         is_active = self._expression.evaluate(inputs) and not is_inhibited
         self._is_stuck = self._is_stuck and is_active
         self._active_for = self._active_for + 1 if is_active and not self._is_stuck else 0
@@ -148,6 +164,13 @@ class ReceiveGate:
         self._last_out = out
         return GateOutput(None, frame)
 
+    def _mute(self, since: int) -> None:
+        """Silence what the delay line still holds of everything from this sample on."""
+        for index in range(max(0, self._index - self._delay), self._index + 1):
+            start = since - index * FRAME_SAMPLES
+            if start < FRAME_SAMPLES:
+                self._line[index % (self._delay + 1)][max(0, start) :] = 0
+
     def _open(self, inputs: dict[str, bool]) -> GateOutput:
         out = self._index - self._delay
         if out <= self._last_out or out < 0:
@@ -165,19 +188,20 @@ class ReceiveGate:
 
     def _cause(self, inputs: dict[str, bool]) -> GateCause:
         asked = self._expression.names
-        active = [name for name in ("cos", "vad", "squelch") if name in asked and inputs[name]]
-        named = active or [name for name in ("cos", "vad", "squelch") if name in asked]
+        named = [name for name in _STRONGEST_FIRST if name in asked and inputs[name]]
+        named = named or [name for name in _STRONGEST_FIRST if name in asked]
         return GateCause(named[0])
 
 
-def gate_edges(pcm: NDArray[np.int16], settings: GateSettings) -> list[GateEdge]:
+def gate_edges(
+    pcm: NDArray[np.int16], settings: GateSettings, signalling: SignallingSettings | None = None
+) -> list[GateEdge]:
     """Run a gate without COS over a whole recording (48 kHz mono); an opening that is on at the end is closed there."""
     gate = ReceiveGate(settings)
+    decoder = SignallingDecoder(signalling or SignallingSettings())
     rest = -pcm.size % FRAME_SAMPLES
     padded = np.concatenate([pcm, np.zeros(rest, np.int16)])
-    edges = [
-        output.edge for frame in padded.reshape(-1, FRAME_SAMPLES) if (output := gate.push(frame)).edge is not None
-    ]
+    edges = [gate.push(frame, signals=decoder.push(frame)).edge for frame in padded.reshape(-1, FRAME_SAMPLES)]
     found = [edge for edge in edges if edge is not None]
     if found and found[-1].kind is EdgeKind.OPEN:
         found.append(GateEdge(EdgeKind.CLOSE, found[-1].cause, padded.size))

@@ -47,6 +47,9 @@ class Signals:
     burst_since: int | None = None
 
 
+NO_SIGNALS = Signals()
+
+
 class SignallingDecoder:
     """Feed it every captured frame, before the gate and before Opus. State is bounded; time counts samples.
 

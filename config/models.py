@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from tongpin.config.base import Float, Int, Model
 from tongpin.config.keyers import KeyerConfig, NoKeyer
+from tongpin.config.signalling import SignallingConfig
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
@@ -158,6 +159,8 @@ class LegConfig(Model):
         daily_test: ``"HH:MM"``, local time, at which the leg sends a second of tone and reports red or green.
         talk_limit_s: T2 of the leg.
         keyer_limit_s: the keyer's own hard limit.
+        catch_up_s: what the others said while this radio transmitted in vain is kept up to so long and played to it
+            when it is free; 0 = not.
     """
 
     name: Slug
@@ -167,6 +170,7 @@ class LegConfig(Model):
     card: CardConfig
     keyer: KeyerConfig = NoKeyer(kind="none")
     gate: GateConfig = GateConfig()
+    signalling: SignallingConfig = SignallingConfig()
     has_cos: bool = False
     rx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
     tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
@@ -177,6 +181,7 @@ class LegConfig(Model):
     daily_test: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
     talk_limit_s: Float = Field(default=60.0, gt=0, le=600)
     keyer_limit_s: Float = Field(default=180.0, gt=0, le=600)
+    catch_up_s: Float = Field(default=10.0, ge=0, le=10)
     opus_bitrate_bps: Int = Field(default=40000, ge=6000, le=64000)
 
 

@@ -57,6 +57,7 @@ from tongpin.gateway.records import Agency, Role, TalkGroup
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.second_factor import SecondFactorService
+from tongpin.gateway.signals import RadioSignals
 from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.joint_channels import SqlJointChannels
@@ -66,6 +67,7 @@ from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.storage.terms import SqlTerms
 from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
+from tongpin.gateway.things import RadioId, Unit, UnitFilter
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
 from tongpin.gateway.webhooks import SecretMaker
@@ -139,6 +141,9 @@ class Gateway:
         logins = SqlLogins(store, clock)
         self.revocations = Revocations(logins)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
+        self.signals = RadioSignals(
+            self.runner, self._unit_of, groups.get, lambda name: self.legs.opening_of(name), self.log.tell, spawn
+        )
         self.legs = Legs(
             config.legs,
             self.runner,
@@ -146,6 +151,8 @@ class Gateway:
             groups.get,
             floor.end_of_media_s,
             self._leg_moved,
+            self.signals,
+            self.log.tell,
             PolarityRecord(config.data_folder).is_locked,
         )
         self.sessions = SessionService(
@@ -182,7 +189,8 @@ class Gateway:
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
             RouteHandler(self.hub),
-            KeyHandler(self.legs.supervisors),
+            self.legs.catch_up,
+            KeyHandler(self.legs.catch_ups),
             self.legs.group_defined,
             self.log,
             self.sessions,
@@ -244,6 +252,7 @@ class Gateway:
                 self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
             ),
             legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
+            clear_emergency=self.signals.clear_emergency,
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
@@ -258,6 +267,9 @@ class Gateway:
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
         await self.revocations.refresh()
+
+    async def _unit_of(self, radio: RadioId) -> Unit | None:
+        return next(iter(await self.repository.units(UnitFilter(radio_id=radio, limit=1))), None)
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
@@ -281,7 +293,9 @@ class Gateway:
         }
 
     def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
-        return leg_state(config, status, self.leg_tests.last.get(config.name))
+        emergency = self.signals.emergency_of(config.name)
+        label = emergency.label if emergency is not None else None
+        return leg_state(config, status, self.leg_tests.last.get(config.name), label)
 
     def _levels(self) -> list[Json]:
         return [

@@ -188,19 +188,24 @@ def check_config(file: Annotated[Path, typer.Argument(help="The configuration fi
 
 
 def leg_problems(settings: Config) -> list[str]:
-    """What only the codecs and drivers can tell of a leg: its gate expression, a COS that no line gives."""
-    from tongpin.codecs.errors import ExpressionError
-    from tongpin.codecs.expression import compile_expression
-    from tongpin.codecs.gate import INPUTS
+    """What only the codecs and drivers can tell of a leg: its gate expression, its tones, a COS that no line gives."""
+    from tongpin.codecs.errors import ExpressionError, SignallingError
+    from tongpin.codecs.signalling import SignallingDecoder
     from tongpin.gateway.radio.drivers import line_id
+    from tongpin.gateway.radio.receive import gate_settings
+    from tongpin.gateway.radio.signals import make_tone, signalling_settings
 
     problems = []
     for index, leg in enumerate(settings.legs):
-        if leg.gate.expression is not None:
-            try:
-                compile_expression(leg.gate.expression, INPUTS)
-            except ExpressionError as error:
-                problems.append(f"legs.{index}.gate.expression: {error}")
+        try:
+            gate_settings(leg)
+        except ExpressionError as error:
+            problems.append(f"legs.{index}.gate.expression: {error}")
+        try:
+            SignallingDecoder(signalling_settings(leg.signalling))
+            make_tone(leg.signalling)
+        except SignallingError as error:
+            problems.append(f"legs.{index}.signalling: {error}")
         if leg.has_cos and leg.card.kind != "sim" and not _gives_cos(leg.keyer):
             problems.append(f"legs.{index}.has_cos: no line gives COS; set keyer.cos_line, or has_cos: false")
         try:

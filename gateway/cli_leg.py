@@ -14,6 +14,7 @@ from tongpin.gateway.errors import DeviceError
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.radio.claim import RadioClaim
 from tongpin.gateway.radio.drivers import line_id
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.probe import TONE_DBFS, Report, Step
 from tongpin.gateway.radio.supervisor import LegStatus, LegSupervisor
@@ -50,6 +51,9 @@ class _Watcher:
             self.is_online.set()
 
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
+        """Not what this is for."""
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
         """Not what this is for."""
 
 

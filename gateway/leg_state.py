@@ -7,8 +7,8 @@ from tongpin.gateway.legtests import LegTest
 from tongpin.gateway.radio.supervisor import LegStatus
 
 
-def leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> LegState:
-    """As REST has it; ``test`` is the last that was made of the leg."""
+def leg_state(config: LegConfig, status: LegStatus, test: LegTest | None, emergency: str | None) -> LegState:
+    """As REST has it; ``test`` is the last that was made of the leg, ``emergency`` who has raised one by radio."""
     return LegState(
         name=config.name,
         label=config.label or config.name,
@@ -30,6 +30,7 @@ def leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> Leg
         restarts=status.restarts,
         last_audio_in_s_ago=status.last_audio_in_s_ago,
         last_audio_out_s_ago=status.last_audio_out_s_ago,
+        emergency=emergency,
         capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
         playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
         keying=status.keying,
@@ -51,4 +52,5 @@ def leg_json(state: LegState) -> dict[str, Json]:
         "keyed": state.keyed,
         "rx_dbfs": state.rx_dbfs,
         "tx_dbfs": state.tx_dbfs,
+        "emergency": state.emergency,
     }

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
 from tongpin.channels.effects import Effect, GroupDefined
 from tongpin.channels.ids import GroupId, PartyId
 from tongpin.config.models import LegConfig
+from tongpin.gateway.catch_up import CatchUp, CatchUps
+from tongpin.gateway.events.log import Json
+from tongpin.gateway.loops import LoopGuard
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.supervisor import LegStatus, LegSupervisor
 from tongpin.gateway.wiring import LegOnFloor, leg_party
 
@@ -23,6 +28,8 @@ class Legs:
     Args:
         group_of: the talk group a leg belongs to now, or None.
         on_online: told when a leg comes or goes, with the reason.
+        on_signal: told what a radio says besides voice.
+        tell: makes an event.
         is_locked: whether a leg's keying line has yet to pass a polarity test.
     """
 
@@ -34,18 +41,28 @@ class Legs:
         group_of: Callable[[str], GroupId | None],
         end_of_media_s: float,
         on_online: Callable[[str, bool, str], None],
+        on_signal: Callable[[LegConfig, Signalled], None],
+        tell: Callable[[dict[str, Json]], None],
         is_locked: Callable[[LegConfig], bool],
     ) -> None:
         self._on_online = on_online
+        self._on_signal = on_signal
         self.configs: dict[PartyId, LegConfig] = {}
         self.supervisors: dict[PartyId, LegSupervisor] = {}
+        self.catch_ups: dict[PartyId, CatchUp] = {}
+        """What keys the legs, and their ears."""
+        self._loops = LoopGuard(self._mute, tell)
+        self._tell = tell
         self._floor: dict[PartyId, LegOnFloor] = {}
         for config in configs:
             supervisor = LegSupervisor(config, self, is_locked(config))
             party = supervisor.party
             self.configs[party] = config
             self.supervisors[party] = supervisor
-            self._floor[party] = LegOnFloor(config, dispatcher, hub, supervisor.sink, group_of, end_of_media_s)
+            catch_up = CatchUp(supervisor.sink, supervisor, config.catch_up_s, partial(self._catching_up, config.name))
+            self.catch_ups[party] = catch_up
+            self._floor[party] = LegOnFloor(config, dispatcher, hub, catch_up, group_of, end_of_media_s)
+        self.catch_up = CatchUps(self.catch_ups, hub.tap, hub.untap)
 
     async def run(self) -> None:
         """Supervise every leg until :meth:`stop`."""
@@ -53,7 +70,17 @@ class Legs:
             for supervisor in self.supervisors.values():
                 tasks.create_task(supervisor.run())
 
+    def _catching_up(self, name: str, seconds: float) -> None:
+        self._tell({"kind": "leg_catching_up", "leg": name, "seconds": round(seconds, 2)})
+
+    def _mute(self, party: PartyId, is_muted: bool) -> None:
+        """A leg that hears another: nothing of what comes in counts, and it has missed nothing but itself."""
+        _log.warning("leg muted: it hears another leg" if is_muted else "leg heard again", leg=self.configs[party].name)
+        self._floor[party].mute(is_muted)
+        self.catch_ups[party].clear()
+
     async def stop(self) -> None:
+        self._loops.close()
         for supervisor in self.supervisors.values():
             await supervisor.stop()
 
@@ -65,6 +92,10 @@ class Legs:
 
     def party_of(self, name: str) -> PartyId:
         return leg_party(name)
+
+    def opening_of(self, name: str) -> int | None:
+        """The number of the gate opening that is on, or None."""
+        return self._floor[leg_party(name)].opening
 
     def group_defined(self, effect: Effect, now: float) -> None:
         """An effect handler: a talk group was made, and legs that waited for it join."""
@@ -79,7 +110,8 @@ class Legs:
         self._floor[party].packet(packet)
 
     def status(self, party: PartyId, status: LegStatus) -> None:
-        """Read from the supervisor when somebody asks."""
+        """Loops are looked for; the rest is read from the supervisor when somebody asks."""
+        self._loops.status(party, status.is_keyed, status.gate_open, status.rx_envelope, status.tx_envelope)
 
     def online(self, party: PartyId, is_online: bool, reason: str) -> None:
         _log.info("leg online" if is_online else "leg missing", leg=self.configs[party].name, reason=reason)
@@ -88,3 +120,6 @@ class Legs:
 
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         _log.info("leg keyed" if is_keyed else "leg unkeyed", leg=self.configs[party].name, cause=cause)
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        self._on_signal(self.configs[party], signal)

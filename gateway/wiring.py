@@ -88,6 +88,13 @@ class LegOnFloor:
         self._group: GroupId | None = None
         self._is_attached = False
         self._is_open = False
+        self._is_muted = False
+        self._openings = 0
+
+    @property
+    def opening(self) -> int | None:
+        """The number of the gate opening that is on, or None."""
+        return self._openings if self._is_open else None
 
     def online(self, is_online: bool) -> None:
         """The worker and its sound card came or went."""
@@ -122,17 +129,28 @@ class LegOnFloor:
         if group is None or not self._is_attached:
             return
         try:
-            self._dispatcher.apply(SetMembership(self.party, group, max_priority=Priority.HIGH))
+            # A radio that can say "emergency" may be believed.
+            most = Priority.EMERGENCY if self._config.signalling.mdc1200 else Priority.HIGH
+            self._dispatcher.apply(SetMembership(self.party, group, max_priority=most))
         except SwitchboardError as error:
             _log.warning("leg without its talk group", leg=self._config.name, reason=str(error))
             return
         self._group = group
 
+    def mute(self, is_muted: bool) -> None:
+        """What the receiver gives is not to be heard; a talk that is on ends. Unmuted, the next opening counts."""
+        if is_muted:
+            self.gate_moved(False)
+        self._is_muted = is_muted
+
     def gate_moved(self, is_open: bool) -> None:
         """The receive gate's edge is the leg's PTT."""
+        if self._is_muted:
+            return
         if not self._is_attached or is_open == self._is_open:
             return
         self._is_open = is_open
+        self._openings += is_open
         if is_open and self._group is not None:
             origin = Origin.COS if self._config.has_cos else Origin.VAD
             self._dispatcher.apply(RequestFloor(self.party, self._group, Priority.NORMAL, origin))

@@ -201,7 +201,7 @@ class LegOut(BaseModel):
 
     ``capture_ppm`` and ``playout_ppm``: how fast the sound card's clocks are, null until known; ``keying``: why the
     transmitter is never keyed and what to do, empty when it may be. ``last_test_problems`` of the daily test: empty =
-    green, null = not tested.
+    green, null = not tested. ``emergency``: who has raised one by radio and waits to be cleared.
     """
 
     id: str
@@ -225,6 +225,7 @@ class LegOut(BaseModel):
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    emergency: str | None
     capture_ppm: float | None
     playout_ppm: float | None
     keying: str

@@ -87,6 +87,7 @@ class LegState:
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    emergency: str | None
     capture_ppm: float | None
     playout_ppm: float | None
     keying: str
@@ -99,6 +100,7 @@ class ApiServices:
     """What the routes work with.
 
     Attributes:
+        clear_emergency: of a leg, by a user; raises CallerError 404 when there is none.
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
         picture: the number of the last event, and the whole view up to it.
@@ -136,6 +138,7 @@ class ApiServices:
     open_stream: Callable[[Identity, str | None, frozenset[str]], AsyncIterator[str]]
     clients: StandardClients
     legs: Callable[[], list[LegState]]
+    clear_emergency: Callable[[str, str], None]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path

@@ -142,6 +142,8 @@ def view_json(view: View, now: float) -> dict[str, Json]:
                 "agency": party.agency,
                 "is_deaf": party.is_deaf,
                 "is_keyed": party.is_keyed,
+                "talker": party.talker,
+                "talker_unit": party.talker_unit,
             }
             for party in view.parties
         ],

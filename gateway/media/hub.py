@@ -34,6 +34,7 @@ class _Route:
     wanted: dict[PartyId, Listener] = field(default_factory=dict)
     batches: dict[int, tuple[Batch, int]] = field(default_factory=dict)
     singles: dict[PartyId, Sink] = field(default_factory=dict)
+    taps: set[PartyId] = field(default_factory=set)
 
     @property
     def targets(self) -> tuple[Sink | Batch, ...]:
@@ -140,9 +141,10 @@ class Hub:
             route = self._routes[source] = _Route(talk)
             if self._recorder is not None:
                 route.add(_RECORDER, self._recorder)
+                route.taps.add(_RECORDER)
                 self._recorder.begin(Talk(talk, source, listeners[0].group if listeners else _NO_GROUP))
         route.wanted = wanted = {listener.party: listener for listener in listeners}
-        for party in route.sinks.keys() - wanted.keys() - {_RECORDER}:
+        for party in route.sinks.keys() - wanted.keys() - route.taps:
             sink = route.sinks[party]
             route.remove(party)
             sink.end(talk)
@@ -166,6 +168,28 @@ class Hub:
         state.has_route = False
         for sink in route.sinks.values():
             sink.end(route.talk)
+
+    def tap(self, source: PartyId, party: PartyId, sink: Sink) -> None:
+        """Let a sink hear a source's present talk although its party is none of the listeners; until the talk ends."""
+        route = self._routes.get(source)
+        key = PartyId(f"{party} aside")
+        if route is None or key in route.sinks:
+            return
+        route.add(key, sink)
+        route.taps.add(key)
+        sink.begin(Talk(route.talk, source, next((one.group for one in route.wanted.values()), _NO_GROUP)))
+        self._sources[source].route = route.targets
+
+    def untap(self, party: PartyId) -> None:
+        """Take back :meth:`tap`. Does nothing when the talk has ended."""
+        key = PartyId(f"{party} aside")
+        for source, route in self._routes.items():
+            if key in route.sinks:
+                sink = route.sinks[key]
+                route.remove(key)
+                route.taps.discard(key)
+                sink.end(route.talk)
+                self._sources[source].route = route.targets
 
     def last_media_at(self, source: PartyId) -> float:
         """Monotonic seconds of the source's last packet, or minus infinity."""

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from tongpin.codecs.errors import CodecError
 from tongpin.codecs.gate import EdgeKind, GateSettings, gate_edges
+from tongpin.codecs.signalling import SignallingSettings
 from tongpin.config.models import LegConfig
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.radio.level import amplified, gain_factor
 from tongpin.gateway.radio.receive import gate_settings
+from tongpin.gateway.radio.signals import signalling_settings
 from tongpin.gateway.radio.wavefile import SAMPLE_RATE_HZ, read_wav
 
 
@@ -34,12 +36,13 @@ def gate_events(path: Path, leg: LegConfig | None) -> list[GateEvent]:
         CallerError: the file cannot be read, or the leg's gate settings contradict themselves.
     """
     pcm = read_wav(path)
-    settings = GateSettings()
-    if leg is not None:
-        pcm = amplified(pcm, gain_factor(leg.rx_gain_db))
-        settings = gate_settings(leg.gate, has_cos=False)
+    settings, signalling = GateSettings(), SignallingSettings()
     try:
-        edges = gate_edges(pcm, settings)
+        if leg is not None:
+            pcm = amplified(pcm, gain_factor(leg.rx_gain_db))
+            settings = gate_settings(leg.model_copy(update={"has_cos": False}))
+            signalling = signalling_settings(leg.signalling)
+        edges = gate_edges(pcm, settings, signalling)
     except (CodecError, ValueError) as error:
         raise CallerError(422, "bad-gate", f"the receive gate of the leg: {error}") from None
     return [

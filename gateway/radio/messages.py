@@ -114,6 +114,24 @@ class DeviceMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Signalled:
+    """The radio said something besides voice.
+
+    Attributes:
+        system: ``dtmf``, ``mdc1200``, ``zvei1``, ``ccir``, ``ctcss`` or ``dcs``.
+        what: ``key``; ``call`` (five tones); ``ptt_id``, ``emergency``, ``status``, ``acknowledge``, ``selcall`` or
+            ``other`` (MDC1200); ``found``, ``lost`` or ``turn_off`` (tones and codes).
+        code: the key, the caller's id, the tone in Hz or the code.
+        detail: a status number, the id that was called, or op and argument of an ``other``; else empty.
+    """
+
+    system: str
+    what: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeMoved:
     """A step of the leg test begins (``probe.Step``)."""
 
@@ -147,6 +165,8 @@ class Status:
             by in-band FEC, ``concealed`` by the decoder's guess.
         rx_overruns, tx_underruns: frames the worker was too slow to take, and frames the card had to play without us.
         dropped: packets thrown away because a queue was full.
+        rx_envelope, tx_envelope: level of each frame since the last status, the oldest first: one character for each
+            dB above -90 dBFS, from ``!`` on.
         last_rx_s_ago, last_tx_s_ago: seconds since the last frame heard with an open gate, and played of a talk.
         capture_ppm, playout_ppm: how fast the card's clocks are; None until it is known.
     """
@@ -170,6 +190,8 @@ class Status:
     last_tx_s_ago: float | None
     is_device_online: bool
     is_line_online: bool
+    rx_envelope: str
+    tx_envelope: str
     capture_ppm: float | None
     playout_ppm: float | None
 
@@ -187,6 +209,7 @@ Control = (
     | GateMoved
     | KeyMoved
     | DeviceMoved
+    | Signalled
     | ProbeMoved
     | ProbeEnded
     | Failure
@@ -207,6 +230,7 @@ _CONTROLS: dict[str, type[Control]] = {
         GateMoved,
         KeyMoved,
         DeviceMoved,
+        Signalled,
         ProbeMoved,
         ProbeEnded,
         Failure,

@@ -3,12 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tongpin.codecs.gate import EdgeKind, GateSettings, ReceiveGate
+from tongpin.codecs.errors import ExpressionError
+from tongpin.codecs.expression import compile_expression
+from tongpin.codecs.gate import INPUTS, EdgeKind, GateSettings, ReceiveGate
 from tongpin.codecs.opus import OpusEncoder
-from tongpin.config.models import GateConfig, LegConfig
+from tongpin.codecs.signalling import NO_SIGNALS, SignallingDecoder
+from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import PACKET_SAMPLES, Packet
 from tongpin.gateway.radio.level import Meter, amplified, gain_factor
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.ring import Frame
+from tongpin.gateway.radio.signals import message_of, signalling_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +23,35 @@ class Heard:
     opened: str | None
     packet: Packet | None
     closed: str | None
+    signals: tuple[Signalled, ...] = ()
 
 
-def gate_settings(config: GateConfig, has_cos: bool) -> GateSettings:
-    """The gate that the operator wants: what is not said is the default for legs with, or without, a COS line."""
-    base = GateSettings.for_cos() if has_cos else GateSettings()
+_TONE_PRE_ROLL_MS = 260
+"""Before a tone or a code is sure, so much has been said."""
+_MUTE_PRE_ROLL_MS = 120
+"""A data burst is known 80 ms after its beginning."""
+
+
+def gate_settings(leg: LegConfig) -> GateSettings:
+    """The gate that the operator wants: what is not said is the default for legs with, or without, a COS line, a tone
+    or a code.
+
+    Raises:
+        ExpressionError: it asks for a decoder that does not run.
+    """
+    config, signalling = leg.gate, leg.signalling
+    base = GateSettings.for_cos() if leg.has_cos else GateSettings()
+    wanted = [name for name, on in (("ctcss", signalling.ctcss), ("dcs", signalling.dcs)) if on]
+    if wanted:
+        tone = wanted[0] if len(wanted) == 1 else "(ctcss | dcs)"
+        expression = f"cos & {tone}" if leg.has_cos else tone
+        base = replace(base, expression=expression, pre_roll_ms=_TONE_PRE_ROLL_MS, hang_ms=60)
+    if signalling.mute:
+        base = replace(base, mute_bursts=True, pre_roll_ms=max(base.pre_roll_ms, _MUTE_PRE_ROLL_MS))
+    asked = compile_expression(config.expression or base.expression, INPUTS).names
+    for name in ("ctcss", "dcs", "dtmf"):
+        if name in asked and not getattr(signalling, name):
+            raise ExpressionError(f"{name!r} is asked for, but signalling.{name} is not set", 1)
     return replace(
         base,
         expression=base.expression if config.expression is None else config.expression,
@@ -40,13 +69,16 @@ class Receiver:
     """The receive side of a leg. Not thread-safe; time is counted in frames.
 
     Raises:
-        CodecError: the gate's expression cannot be read, or libopus is missing.
+        CodecError: the gate's expression or a tone cannot be read, or libopus is missing.
         ValueError: the squelch closes above the level at which it opens.
     """
 
     def __init__(self, config: LegConfig) -> None:
         self._gain: Final = gain_factor(config.rx_gain_db)
-        self._gate = ReceiveGate(gate_settings(config.gate, config.has_cos))
+        self._gate = ReceiveGate(gate_settings(config))
+        self._signalling: Final = config.signalling
+        settings = signalling_settings(config.signalling)
+        self._decoder = SignallingDecoder(settings) if settings.is_any else None
         self._bitrate_bps: Final = config.opus_bitrate_bps
         self._encoder = OpusEncoder(self._bitrate_bps)
         self._meter = Meter()
@@ -72,7 +104,10 @@ class Receiver:
         frame = amplified(frame, self._gain)
         self._meter.add(frame)
         self._frames += 1
-        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf)
+        signals = self._decoder.push(frame) if self._decoder is not None else NO_SIGNALS
+        if is_deaf:
+            signals = NO_SIGNALS
+        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf, signals=signals)
         opened = closed = None
         if out.edge is not None:
             if out.edge.kind is EdgeKind.OPEN:
@@ -86,7 +121,11 @@ class Receiver:
             packet = Packet(self._encoder.encode(out.pcm), self._sequence, self._frames * PACKET_SAMPLES & 0xFFFFFFFF)
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._heard_at = now
-        return Heard(opened, packet, closed)
+        return Heard(opened, packet, closed, tuple(message_of(event, self._signalling) for event in signals.events))
+
+    def take_envelope(self) -> str:
+        """Levels frame by frame since they were taken last (:class:`Status`)."""
+        return self._meter.take_envelope()
 
     def amplified(self, frame: Frame) -> Frame:
         """A frame at the leg's level, for a leg test; nothing is remembered."""

@@ -32,6 +32,7 @@ from tongpin.gateway.radio.messages import (
     Message,
     ProbeEnded,
     ProbeMoved,
+    Signalled,
     StartProbe,
     Status,
     Stop,
@@ -68,6 +69,7 @@ class LegStatus:
         last_audio_in_s_ago, last_audio_out_s_ago: None before the first.
         link_drops: packets that found the worker gone or too slow.
         restarts: how often a worker had to be replaced.
+        rx_envelope, tx_envelope: levels frame by frame, as in the worker's Status.
         capture_ppm, playout_ppm: how fast the sound card's clocks are; None until it is known.
         keying: why the transmitter is never keyed, and what to do; empty when it may be.
     """
@@ -94,6 +96,8 @@ class LegStatus:
     last_audio_out_s_ago: float | None = None
     link_drops: int = 0
     restarts: int = 0
+    rx_envelope: str = ""
+    tx_envelope: str = ""
     capture_ppm: float | None = None
     playout_ppm: float | None = None
     keying: str = ""
@@ -116,6 +120,9 @@ class LegEvents(Protocol):
 
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         """The transmitter was keyed or unkeyed."""
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        """The radio said something besides voice."""
 
 
 class LegSupervisor:
@@ -190,6 +197,8 @@ class LegSupervisor:
             last_audio_out_s_ago=last.last_tx_s_ago,
             link_drops=self._link.dropped,
             restarts=self._restarts,
+            rx_envelope=last.rx_envelope,
+            tx_envelope=last.tx_envelope,
             capture_ppm=last.capture_ppm,
             playout_ppm=last.playout_ppm,
             keying=self._keying,
@@ -362,6 +371,8 @@ class LegSupervisor:
             case KeyMoved(is_keyed, cause):
                 self._is_keyed = is_keyed
                 self._events.keyed(self.party, is_keyed, cause)
+            case Signalled():
+                self._events.signalled(self.party, message)
             case DeviceMoved(is_online, reason):
                 self._move_device(is_online, reason)
             case Status():

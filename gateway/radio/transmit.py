@@ -10,12 +10,14 @@ import numpy as np
 
 from tongpin.codecs.errors import OpusError
 from tongpin.codecs.jitter import JitterBuffer, JitterKind
+from tongpin.codecs.levels import to_pcm
 from tongpin.codecs.opus import OpusDecoder
 from tongpin.codecs.shaper import SpeechShaper
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import PACKET_SAMPLES, Packet
 from tongpin.gateway.radio.level import Meter
 from tongpin.gateway.radio.ring import Frame
+from tongpin.gateway.radio.signals import make_tone
 
 _FRAME_MS = 20
 _TALKS = 3
@@ -80,7 +82,10 @@ class Transmitter:
         self._can_key: Final = config.keyer.kind != "none"
         self._talks: deque[_Reception] = deque()
         self._is_keyed = False
+        self._is_turning_off = False
         self._lead_left = 0
+        self._signalling: Final = config.signalling
+        self._tone = make_tone(config.signalling)
         self._silence = np.zeros(PACKET_SAMPLES, np.int16)
         self._meter = Meter()
         self._played_at: float | None = None
@@ -124,6 +129,7 @@ class Transmitter:
     def keyed(self, frames_ahead: int) -> None:
         """The transmitter is on. ``frames_ahead`` frames of silence lie before the next one: they count as lead-in."""
         self._is_keyed = True
+        self.stay_on()
         self._lead_left = max(0, self._lead_frames - frames_ahead)
 
     def on_air(self) -> None:
@@ -140,6 +146,23 @@ class Transmitter:
             self._forget(self._talks.popleft())
         self._talks.extend(_Reception(talk) for talk in going_on)
 
+    @property
+    def turn_off_s(self) -> float:
+        """How long the end of a transmission is announced to the other receivers, before it is unkeyed."""
+        return self._signalling.turn_off_ms / 1000 if self._tone is not None else 0.0
+
+    def turn_off(self) -> None:
+        """From the next frame on: the reverse burst, or the turn-off code."""
+        if self._tone is not None and not self._is_turning_off:
+            self._is_turning_off = True
+            self._tone.turn_off()
+
+    def stay_on(self) -> None:
+        """The transmission goes on after all."""
+        if self._is_turning_off:
+            self._is_turning_off = False
+            self._tone = make_tone(self._signalling)
+
     def next_frame(self, now: float, test: Frame | None = None) -> Frame:
         """The next 20 ms for the card: int16, shape (960,); silence when there is nothing to say.
 
@@ -151,6 +174,8 @@ class Transmitter:
         else:
             self._played_at = now
             frame = self._shaper.push(frame)
+        if self._tone is not None and self._is_keyed:
+            frame = to_pcm(frame + self._tone.next_frame())
         self._meter.add(frame)
         return frame
 
@@ -191,6 +216,10 @@ class Transmitter:
         return replace(
             total, depth=sum(known.jitter.depth for known in self._talks), dropped=total.dropped + self._homeless
         )
+
+    def take_envelope(self) -> str:
+        """Levels frame by frame since they were taken last (:class:`Status`)."""
+        return self._meter.take_envelope()
 
     def take_level_dbfs(self) -> float:
         """Mean level since it was taken last."""

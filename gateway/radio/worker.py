@@ -87,6 +87,8 @@ class Worker:
         self._deaf_until = float("-inf")
         self._drain_until: float | None = None
         self._unkey_at: float | None = None
+        self._turn_off_at = 0.0
+        """When the end of the transmission is announced; what counts only while there is an ``_unkey_at``."""
         self._probe: Probe | None = None
         self._is_stopping = False
         self._offline_reason: str | None = None
@@ -166,6 +168,8 @@ class Worker:
                 self._show_probe(self._probe, frame)
             is_deaf = self._probe is not None or self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
             heard = self._receiver.push(frame, self._cos, is_deaf, now)
+            for said in heard.signals:
+                self._say(said)
             if heard.opened is not None:
                 self._say(GateMoved(True, heard.opened))
             if heard.packet is not None:
@@ -228,11 +232,15 @@ class Worker:
             self._say(KeyMoved(is_keyed, cause))
 
     def _drain(self, now: float) -> None:
-        """Stay keyed while what is held is played, then for the card's own delay and the hang time; then unkey."""
+        """Stay keyed while what is held is played, then for the card's own delay and the hang time, then while the
+        end is announced to other receivers; then unkey."""
         if self._drain_until is None:
             return
         if self._unkey_at is None and (self._transmitter.is_idle or now >= self._drain_until):
-            self._unkey_at = now + self._pace.waiting_s + self._config.tx_hang_ms / 1000
+            self._turn_off_at = now + self._config.tx_hang_ms / 1000
+            self._unkey_at = self._turn_off_at + self._pace.waiting_s + self._transmitter.turn_off_s
+        if self._unkey_at is not None and now >= self._turn_off_at:
+            self._transmitter.turn_off()
         if self._unkey_at is not None and now >= self._unkey_at:
             self._drain_until = self._unkey_at = None
             self._transmitter.unkeyed()
@@ -270,6 +278,8 @@ class Worker:
             last_tx_s_ago=self._transmitter.played_s_ago(now),
             is_device_online=card.is_online,
             is_line_online=self._keyer.is_online,
+            rx_envelope=self._receiver.take_envelope(),
+            tx_envelope=self._transmitter.take_envelope(),
             capture_ppm=card.capture_ppm,
             playout_ppm=card.playout_ppm,
         )
@@ -299,6 +309,7 @@ class Worker:
                 case KeyLease() | Unkey() | TalkBegan() if self._is_locked or self._probe is not None:
                     pass
                 case KeyLease(lease_s):
+                    self._transmitter.stay_on()
                     self._drain_until = self._unkey_at = None
                     self._keyer.lease(lease_s)
                 case Unkey(drain=True) if self._keyer.is_keyed or self._keyer.is_wanted:

@@ -21,6 +21,7 @@ class Replay:
         self.routes: dict[PartyId, tuple[int, tuple[e.Listener, ...]]] = {}
         self.keyed: set[PartyId] = set()
         self.deaf: set[PartyId] = set()
+        self.talkers: dict[PartyId, tuple[str, str | None]] = {}
 
     def __call__(self, effect: e.Effect) -> None:
         match effect:
@@ -33,6 +34,7 @@ class Replay:
                 self.parties[effect.party] = effect.label
             case e.PartyDetached():
                 del self.parties[effect.party]
+                self.talkers.pop(effect.party, None)
                 self.members = {key: rights for key, rights in self.members.items() if key[1] != effect.party}
             case e.MembershipSet():
                 self.members[effect.group, effect.party] = (effect.may_listen, effect.may_talk)
@@ -77,6 +79,11 @@ class Replay:
             case e.PatchRemoved():
                 del self.patches[effect.patch]
                 self._regroup(effect.groups, lambda group: NetId(group))
+            case e.TalkerNamed():
+                assert effect.label is not None or effect.party in self.talkers
+                self.talkers.pop(effect.party, None)
+                if effect.label is not None:
+                    self.talkers[effect.party] = (effect.label, effect.unit)
             case e.FloorDenied() | e.TalkLimitNear() | e.NetIdle():
                 pass
             case _:
@@ -106,6 +113,8 @@ class Replay:
         assert {party.party: party.label for party in view.parties} == self.parties
         assert {party.party for party in view.parties if party.is_keyed} == self.keyed
         assert {party.party for party in view.parties if party.is_deaf} == self.deaf
+        talkers = {party.party: (party.talker, party.talker_unit) for party in view.parties if party.talker is not None}
+        assert talkers == self.talkers
         assert {route.source: (route.talk, route.listeners) for route in view.routes} == self.routes
         listening = {(group.group, party) for group in view.groups for party in group.listeners}
         assert listening == {key for key, (may_listen, _) in self.members.items() if may_listen}

@@ -43,7 +43,7 @@ class Author:
         random = self._random
         party, group = random.choice([*LEGS, *PEOPLE]), random.choice(GROUPS[:3])
         priority = random.choice([*Priority, Priority.NORMAL, Priority.NORMAL])
-        match random.choices(range(13), [30, 10, 12, 5, 4, 2, 2, 2, 1, 2, 4, 3, 3])[0]:
+        match random.choices(range(14), [30, 10, 12, 5, 4, 2, 2, 2, 1, 2, 4, 3, 3, 3])[0]:
             case 0:
                 return c.RequestFloor(party, group, priority, random.choice(list(Origin)))
             case 1:
@@ -74,6 +74,8 @@ class Author:
                 plans = tuple(self._plan(patch) for patch in random.choices(PATCHES, k=random.choice([0, 1, 1, 2])))
                 removed = tuple(patch for patch in PATCHES if random.random() < 0.25)
                 return c.ArrangePatches(plans, removed)
+            case 12:
+                return c.NameTalker(party, random.choice(["Unit 7", "Unit 8"]), random.choice([None, "u7"]))
             case _:
                 return c.OverrideFloor(group, party)
 

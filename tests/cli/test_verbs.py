@@ -62,6 +62,22 @@ def test_check_config_of_a_good_file(config: Path) -> None:
             ": legs.0.gate.expression: ",
         ),
         (
+            "legs:\n  - {name: a, card: {kind: sim}, gate: {expression: 'cos & ctcss'}}\n",
+            ": legs.0.gate.expression: 'ctcss' is asked for, but signalling.ctcss is not set",
+        ),
+        (
+            "legs:\n  - {name: a, card: {kind: sim}, signalling: {ctcss: [88.6]}}\n",
+            ": legs.0.signalling: 88.6 Hz is no CTCSS tone; the nearest is 88.5",
+        ),
+        (
+            "legs:\n  - {name: a, card: {kind: sim}, signalling: {tx_ctcss: 88.5, tx_dcs: '023'}}\n",
+            ": legs.0.signalling: a radio sends tx_ctcss or tx_dcs, not both",
+        ),
+        (
+            "legs:\n  - {name: a, card: {kind: sim}, signalling: {dcs: [023]}}\n",
+            ":2:53: legs.0.signalling.dcs.0: must be text; YAML reads 023 as 19: put it in quotes",
+        ),
+        (
             "legs:\n  - {name: a, card: {kind: soundcard, device: x}, has_cos: true}\n",
             ": legs.0.has_cos: no line gives COS",
         ),

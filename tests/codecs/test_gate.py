@@ -5,11 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.codecs.test_opus import voice
+from tongpin.codecs.ctcss import CtcssEncoder
 from tongpin.codecs.errors import ExpressionError, FrameShapeError
 from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_SAMPLES, PcmFrame, frames_of_ms
 from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, gate_edges
-from tongpin.codecs.levels import rms_dbfs
+from tongpin.codecs.levels import rms_dbfs, to_pcm
+from tongpin.codecs.signalling import SignallingSettings, Signals
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import SpeechDetector
 
@@ -205,3 +207,53 @@ def test_a_wrong_expression_names_its_column(text: str, column: int) -> None:
 
 def test_frames_of_ms_rounds_up() -> None:
     assert [frames_of_ms(ms) for ms in (0, 1, 20, 21, 200)] == [0, 1, 1, 2, 10]
+
+
+def test_tones_and_keys_are_inputs_like_others() -> None:
+    gate = ReceiveGate(GateSettings(expression="(cos & ctcss) | dtmf | dcs", pre_roll_ms=0, hang_ms=0))
+    steps = [
+        (True, Signals(), None),
+        (True, Signals(ctcss=True), GateCause.COS),
+        (False, Signals(ctcss=True), GateCause.CTCSS),
+        (False, Signals(dtmf=True), GateCause.DTMF),
+        (False, Signals(), GateCause.COS),
+        (False, Signals(dcs=True), GateCause.DCS),
+    ]
+    for frame, (cos, signals, cause) in zip(numbered(6), steps, strict=True):
+        edge = gate.push(frame, cos, signals=signals).edge
+        assert (edge.cause if edge is not None else None) == cause
+
+
+def test_a_burst_that_a_decoder_knows_is_no_voice() -> None:
+    for since, expected in ((None, True), (0, False)):
+        gate = ReceiveGate(GateSettings(expression="vad"))
+        for frame in voice(100):
+            gate.push(frame, signals=Signals(burst_since=since))
+        assert gate.is_open is expected
+
+
+def test_a_burst_is_muted_back_to_its_beginning() -> None:
+    """The burst begins in the middle of frame 6 and is known in frame 8; it is over in frame 10."""
+    settings = GateSettings(expression="cos", pre_roll_ms=60, hang_ms=0, mute_bursts=True)
+    since = 6 * FRAME_SAMPLES + 480
+    gate = ReceiveGate(settings)
+    out = []
+    for index, frame in enumerate(numbered(16)):
+        signals = Signals(burst_since=since if 8 <= index < 10 else None)
+        output = gate.push(frame, cos=True, signals=signals)
+        out += [output.pcm] if output.pcm is not None else []
+    heard = np.concatenate(out)
+    silent = np.flatnonzero(heard[FRAME_SAMPLES:] == 0) + FRAME_SAMPLES
+    assert silent.tolist() == list(range(since, 10 * FRAME_SAMPLES))
+
+
+def test_a_recording_is_gated_by_its_tone() -> None:
+    encoder = CtcssEncoder(88.5, -28.0)
+    tone = np.concatenate([encoder.next_frame() for _ in range(50)])
+    pcm = to_pcm(np.concatenate([np.zeros(24_000), tone, np.zeros(24_000)]))
+    settings = GateSettings(expression="ctcss", pre_roll_ms=260, hang_ms=60)
+    assert gate_edges(pcm, settings) == []
+    opened, closed = gate_edges(pcm, settings, SignallingSettings(ctcss=(88.5,)))
+    assert abs(opened.at_samples - 24_000) <= 6500
+    assert abs(closed.at_samples - 72_000) <= 9600
+    assert opened.cause is GateCause.CTCSS

@@ -34,7 +34,8 @@ class Radio:
 class Bench:
     """Two legs on one group, joined as app.py joins them."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: LegConfig | None = None) -> None:
+        """Args: config: of the first leg, ``a``."""
         self.hub = Hub()
         self.runner = Runner(Switchboard(), self.hub.last_media_at)
         self.radios = {PartyId("leg:a"): Radio(), PartyId("leg:b"): Radio()}
@@ -44,7 +45,9 @@ class Bench:
         self.group: GroupId | None = GROUP
         self.legs = {
             party: LegOnFloor(
-                LegConfig(name=party[4:], card=SimCard(kind="sim"), has_cos=party == "leg:a"),
+                config
+                if config is not None and party == "leg:a"
+                else LegConfig(name=party[4:], card=SimCard(kind="sim"), has_cos=party == "leg:a"),
                 self.runner,
                 self.hub,
                 self.ears[party],

@@ -15,6 +15,7 @@ from tongpin.codecs.opus import OpusDecoder, OpusEncoder
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Talk
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.sim import make_voice
 from tongpin.gateway.radio.supervisor import LegStatus, LegSupervisor
 from tongpin.gateway.radio.wavefile import WavWriter
@@ -33,6 +34,7 @@ class Ear:
         self.statuses: list[LegStatus] = []
         self.onlines: list[tuple[bool, str]] = []
         self.keys: list[tuple[bool, str]] = []
+        self.signals: list[Signalled] = []
         self.order: list[str] = []
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,6 +68,10 @@ class Ear:
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         self.keys.append((is_keyed, cause))
         self._note("keyed")
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        self.signals.append(signal)
+        self._note("signal")
 
     async def wait(self, is_so: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
         async with asyncio.timeout(limit_s), self._changed:

@@ -9,6 +9,7 @@ import sys
 from tongpin.channels.ids import PartyId
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import Packet
+from tongpin.gateway.radio.messages import Signalled
 from tongpin.gateway.radio.supervisor import LegStatus, LegSupervisor
 
 
@@ -34,6 +35,9 @@ class Speaker:
     def keyed(self, party: PartyId, is_keyed: bool, cause: str) -> None:
         if is_keyed:
             print("keyed", self.leg.worker_pid, flush=True)
+
+    def signalled(self, party: PartyId, signal: Signalled) -> None:
+        """Not what this is for."""
 
 
 if __name__ == "__main__":

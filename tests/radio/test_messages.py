@@ -34,6 +34,10 @@ STATUS = st.builds(
     last_tx_s_ago=st.none() | FLOATS,
     is_device_online=st.booleans(),
     is_line_online=st.booleans(),
+    capture_ppm=st.none() | FLOATS,
+    playout_ppm=st.none() | FLOATS,
+    rx_envelope=st.text(),
+    tx_envelope=st.text(),
 )
 CONTROLS = st.one_of(
     STATUS,
@@ -47,6 +51,7 @@ CONTROLS = st.one_of(
     st.builds(m.GateMoved, st.booleans(), st.text()),
     st.builds(m.KeyMoved, st.booleans(), st.text()),
     st.builds(m.DeviceMoved, st.booleans(), st.text()),
+    st.builds(m.Signalled, st.text(), st.text(), st.text(), st.text()),
     st.builds(m.Failure, st.text()),
 )
 

@@ -117,7 +117,18 @@ async def legs(caller: Viewer, services: Services) -> list[LegOut]:
 
 @router.get("/legs/{name}")
 async def read_leg(name: str, caller: Viewer, services: Services) -> LegOut:
+    return _leg_out(_leg(services, name))
+
+
+@router.delete("/legs/{name}/emergency", status_code=204)
+async def clear_emergency(name: str, caller: Viewer, services: Services) -> None:
+    """Say that an emergency raised by radio is in hand. 404 when there is none."""
+    require(caller, Right.OVERRIDE, _leg(services, name).agency)
+    services.clear_emergency(name, caller.username)
+
+
+def _leg(services: ApiServices, name: str) -> LegState:
     for leg in services.legs():
         if leg.name == name:
-            return _leg_out(leg)
+            return leg
     raise CallerError(404, "no-such-leg", f"there is no leg {name!r}")
