@@ -1,5 +1,5 @@
 # The same as the scripts, for those who have make. A fresh machine needs only scripts/demo and scripts/test.
-.PHONY: check test demo lint console bench soak
+.PHONY: check test demo lint console bench bench-gate soak
 check: test
 
 test:
@@ -19,6 +19,10 @@ console:
 bench:
 	scripts/setup test
 	.venv/bin/python -m tests.bench.bench_switchboard
+
+bench-gate:
+	scripts/setup test
+	scripts/bench-gate
 
 soak:
 	scripts/setup test

@@ -2,7 +2,8 @@
 
 Frames pass a delay line of ``pre_roll_ms``. When the gate opens, the frame that leaves the line is that much older
 than the decision: the first syllable is whole and frames keep their spacing of 20 ms. At the end only as much comes
-out as lies within ``hang_ms`` of the last active frame, less ``tail_cut_ms``.
+out as lies within ``hang_ms`` of the last active frame, less ``tail_cut_ms``; and where speech gives way to the roar of
+an open squelch, the end lies before it.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, PcmFrame, check_frame, frames_of_ms
 from tongpin.codecs.levels import faded_in, faded_out
 from tongpin.codecs.squelch import LevelSquelch
-from tongpin.codecs.vad import SpeechDetector
+from tongpin.codecs.vad import NOISE_FRAMES, SpeechDetector
 
 INPUTS = frozenset({"cos", "squelch", "vad"})
 
@@ -46,8 +47,8 @@ class GateSettings:
     hang_ms: int = 600
     open_delay_ms: int = 0
     tail_cut_ms: int = 0
-    squelch_open_dbfs: float = -40.0
-    squelch_close_dbfs: float = -46.0
+    squelch_open_dbfs: float = -60.0
+    squelch_close_dbfs: float = -66.0
     stuck_s: float = 180.0
 
     @staticmethod
@@ -80,6 +81,9 @@ _NOTHING = GateOutput(None, None)
 class ReceiveGate:
     """Feed it every frame; it hands out those that count.
 
+    Attributes:
+        speech: the gate's own detector, when its expression asks for ``vad``.
+
     Raises:
         ExpressionError: the settings' expression cannot be read.
         ValueError: squelch levels the wrong way round.
@@ -89,7 +93,7 @@ class ReceiveGate:
         settings = settings or GateSettings()
         self._expression = compile_expression(settings.expression, INPUTS)
         self._squelch = LevelSquelch(settings.squelch_open_dbfs, settings.squelch_close_dbfs)
-        self._speech = SpeechDetector() if "vad" in self._expression.names else None
+        self.speech = SpeechDetector() if "vad" in self._expression.names else None
         self._delay = frames_of_ms(settings.pre_roll_ms)
         self._open_after = max(1, frames_of_ms(settings.open_delay_ms))
         # More than line and hang hold cannot be cut from an end that is not known yet.
@@ -104,12 +108,15 @@ class ReceiveGate:
         self._is_stuck = False
         self.is_open = False
 
-    def push(self, pcm: PcmFrame, cos: bool = False, *, is_inhibited: bool = False) -> GateOutput:
+    def push(
+        self, pcm: PcmFrame, cos: bool = False, *, is_inhibited: bool = False, audible: PcmFrame | None = None
+    ) -> GateOutput:
         """One frame, 20 ms.
 
         Args:
-            pcm: int16, shape (960,), 48 kHz mono. A copy is kept while it passes the delay line.
+            pcm: int16, shape (960,), 48 kHz mono: what is judged. A copy is kept while it passes the delay line.
             cos: the carrier line now; False where there is none.
+            audible: the same frame filtered and levelled: what is handed out. None = ``pcm`` itself.
             is_inhibited: the leg transmits, or has just done so: whatever comes in is not to be heard.
         Raises:
             FrameShapeError: pcm is not 960 samples of int16. The gate is unchanged.
@@ -118,11 +125,11 @@ class ReceiveGate:
         self._index += 1
         # What came in while the leg was deaf must not leave by the pre-roll of the next opening either.
         pcm = np.zeros_like(pcm) if is_inhibited else pcm.copy()
-        self._line[self._index % (self._delay + 1)] = pcm
+        self._line[self._index % (self._delay + 1)] = pcm if audible is None or is_inhibited else audible
         inputs = {
             "cos": cos,
             "squelch": self._squelch.push(pcm),
-            "vad": self._speech is not None and self._speech.push(pcm),
+            "vad": self.speech is not None and self.speech.push(pcm),
         }
         is_active = self._expression.evaluate(inputs) and not is_inhibited
         self._is_stuck = self._is_stuck and is_active
@@ -138,6 +145,8 @@ class ReceiveGate:
             self._is_stuck = True
             return self._close(GateCause.STUCK, None)
         last = self._last_active + self._keep
+        if self.speech is not None and self.speech.noise_frames >= NOISE_FRAMES:
+            last = min(last, self._index - self.speech.noise_frames)
         out = self._index - self._delay
         if out > last:
             return self._close(self._cause(inputs), None)
@@ -170,18 +179,41 @@ class ReceiveGate:
         return GateCause(named[0])
 
 
-def gate_edges(pcm: NDArray[np.int16], settings: GateSettings) -> list[GateEdge]:
+@dataclass(frozen=True, slots=True)
+class GateTrace:
+    """What a gate made of a recording: its edges, and for each frame of 20 ms what it saw.
+
+    Attributes:
+        level_dbfs: of 280–3400 Hz, not below −75.
+        harmonicity: near 0.3 for noise, 0.6–0.9 for voiced speech.
+        score: log of the odds of speech, smoothed.
+    """
+
+    edges: tuple[GateEdge, ...]
+    level_dbfs: NDArray[np.float64]
+    harmonicity: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+
+def trace_gate(pcm: NDArray[np.int16], settings: GateSettings) -> GateTrace:
     """Run a gate without COS over a whole recording (48 kHz mono); an opening that is on at the end is closed there."""
     gate = ReceiveGate(settings)
+    seen = gate.speech or SpeechDetector()
     rest = -pcm.size % FRAME_SAMPLES
     padded = np.concatenate([pcm, np.zeros(rest, np.int16)])
-    edges = [
-        output.edge for frame in padded.reshape(-1, FRAME_SAMPLES) if (output := gate.push(frame)).edge is not None
-    ]
-    found = [edge for edge in edges if edge is not None]
-    if found and found[-1].kind is EdgeKind.OPEN:
-        found.append(GateEdge(EdgeKind.CLOSE, found[-1].cause, padded.size))
-    return found
+    edges: list[GateEdge] = []
+    rows: list[tuple[float, float, float]] = []
+    for frame in padded.reshape(-1, FRAME_SAMPLES):
+        edge = gate.push(frame).edge
+        if edge is not None:
+            edges.append(edge)
+        if gate.speech is None:
+            seen.push(frame)
+        rows.append((seen.level_dbfs, seen.harmonicity, seen.score))
+    if gate.is_open:
+        edges.append(GateEdge(EdgeKind.CLOSE, edges[-1].cause, padded.size))
+    columns = np.array(rows, np.float64).reshape(-1, 3)
+    return GateTrace(tuple(edges), columns[:, 0], columns[:, 1], columns[:, 2])
 
 
 __all__ = [
@@ -192,6 +224,7 @@ __all__ = [
     "GateEdge",
     "GateOutput",
     "GateSettings",
+    "GateTrace",
     "ReceiveGate",
-    "gate_edges",
+    "trace_gate",
 ]

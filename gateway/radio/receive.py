@@ -1,10 +1,13 @@
-"""From captured frames to packets: gain, receive gate, Opus, once at the source."""
+"""From captured frames to packets: gain, band filter, levels, receive gate, Opus, once at the source."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tongpin.codecs.filters import BandFilter
 from tongpin.codecs.gate import EdgeKind, GateSettings, ReceiveGate
+from tongpin.codecs.leveller import AutomaticGain, Limiter
 from tongpin.codecs.opus import OpusEncoder
+from tongpin.codecs.vad import SpeechDetector
 from tongpin.config.models import GateConfig, LegConfig
 from tongpin.gateway.media.packet import PACKET_SAMPLES, Packet
 from tongpin.gateway.radio.level import Meter, amplified, gain_factor
@@ -47,6 +50,12 @@ class Receiver:
     def __init__(self, config: LegConfig) -> None:
         self._gain: Final = gain_factor(config.rx_gain_db)
         self._gate = ReceiveGate(gate_settings(config.gate, config.has_cos))
+        wanted = config.receive
+        self._filter = BandFilter(wanted.low_hz, wanted.high_hz, is_de_emphasised=wanted.is_flat)
+        self._agc = AutomaticGain(wanted.agc_most_db) if wanted.agc else None
+        self._talker = SpeechDetector() if wanted.agc and self._gate.speech is None else None
+        """Whose level counts, on a leg whose gate does not ask for speech."""
+        self._limiter = Limiter()
         self._bitrate_bps: Final = config.opus_bitrate_bps
         self._encoder = OpusEncoder(self._bitrate_bps)
         self._meter = Meter()
@@ -72,7 +81,7 @@ class Receiver:
         frame = amplified(frame, self._gain)
         self._meter.add(frame)
         self._frames += 1
-        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf)
+        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf, audible=self._levelled(frame))
         opened = closed = None
         if out.edge is not None:
             if out.edge.kind is EdgeKind.OPEN:
@@ -87,6 +96,17 @@ class Receiver:
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._heard_at = now
         return Heard(opened, packet, closed)
+
+    def _levelled(self, frame: Frame) -> Frame:
+        """What the listeners get of a frame: the voice band, at equal loudness, nowhere above −6 dBFS; 5 ms late."""
+        voice = self._filter.push(frame)
+        if self._agc is not None:
+            detector = self._talker or self._gate.speech
+            assert detector is not None
+            if self._talker is not None:
+                self._talker.push(frame)
+            voice = self._agc.push(voice, self._gate.is_open and detector.is_speech)
+        return self._limiter.push(voice)
 
     def take_level_dbfs(self) -> float:
         """Mean level since it was taken last."""

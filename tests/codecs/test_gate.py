@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.codecs.test_opus import voice
 from tongpin.codecs.errors import ExpressionError, FrameShapeError
 from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_SAMPLES, PcmFrame, frames_of_ms
-from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, gate_edges
+from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, trace_gate
 from tongpin.codecs.levels import rms_dbfs
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import SpeechDetector
+from tongpin.gateway.radio.sim import make_voice
 
 Pcm = NDArray[np.int16]
 RANDOM = np.random.default_rng(7)
@@ -112,20 +112,20 @@ def test_a_wrong_frame_changes_nothing() -> None:
 
 
 def speech_after_silence(lead_frames: int, frames: int, tail_frames: int, noise: float = 20.0) -> Pcm:
-    spoken = np.concatenate(voice(frames))
+    spoken = make_voice(frames / 50, 5)
     pcm = np.concatenate([np.zeros(lead_frames * FRAME_SAMPLES), spoken, np.zeros(tail_frames * FRAME_SAMPLES)])
     return np.asarray(pcm + RANDOM.normal(0, noise, pcm.size), dtype=np.int16)
 
 
 def test_a_voice_opens_before_its_first_syllable_and_closes_after_its_last() -> None:
-    edges = gate_edges(speech_after_silence(50, 100, 60), GateSettings())
+    edges = trace_gate(speech_after_silence(50, 100, 60), GateSettings()).edges
     assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
     assert 50 * 960 - 12_000 < edges[0].at_samples <= 50 * 960
     assert 150 * 960 <= edges[1].at_samples < 150 * 960 + 48_000
 
 
 def test_a_voice_that_is_on_at_the_end_is_closed_there() -> None:
-    edges = gate_edges(speech_after_silence(20, 60, 0)[:-100], GateSettings())
+    edges = trace_gate(speech_after_silence(20, 60, 0)[:-100], GateSettings()).edges
     assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
     assert edges[1].at_samples == 80 * 960
 
@@ -147,12 +147,12 @@ def _tones(*hz: float) -> Pcm:
     ids=["noise", "tone", "dtmf", "hum", "silence"],
 )
 def test_what_is_no_voice_does_not_open(pcm: Pcm) -> None:
-    assert gate_edges(pcm, GateSettings()) == []
+    assert trace_gate(pcm, GateSettings()).edges == ()
 
 
 def test_the_detector_hears_a_voice() -> None:
     detector = SpeechDetector()
-    assert [detector.push(frame) for frame in voice(20)][-1]
+    assert any(detector.push(frame) for frame in make_voice(1.0, 5).reshape(-1, FRAME_SAMPLES))
 
 
 def test_level_squelch_has_hysteresis() -> None:
