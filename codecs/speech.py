@@ -59,6 +59,11 @@ class SpeechScore:
         return float(self._seen[-1, LEVEL + 1])
 
     @property
+    def flat_harmonicity(self) -> float:
+        """The same of 280–2800 Hz without de-emphasis: noise stays below 0.42."""
+        return float(self._seen[-1, LEVEL + 2])
+
+    @property
     def level_dbfs(self) -> float:
         """Of the last window, 280–3400 Hz; not below −75 dBFS."""
         return float(10 * (self._seen[-1, LEVEL] - np.log10(_FULL_SCALE)))

@@ -9,14 +9,14 @@ import numpy as np
 from tongpin.codecs.frame import PcmFrame
 from tongpin.codecs.speech import SpeechScore
 
-OPEN_SCORE = 4.0
+OPEN_SCORE = 5.0
 HOLD_SCORE = 0.0
 _OPEN_FRAMES = 3
 _HOLD_FRAMES = 5
 NOISE_FRAMES = 2
 """So many frames of open noise in a row end a talk."""
-_NOISE_ABOVE_DB = 4.0
-_NOISE_HARMONICITY = 0.5
+_NOISE_ABOVE_DB = 6.0
+_NOISE_HARMONICITY = 0.42
 
 
 class SpeechDetector:
@@ -62,7 +62,7 @@ class SpeechDetector:
 
     def _watch_for_noise(self, score: float) -> None:
         power = 10 ** (self._score.level_dbfs / 10)
-        is_noise = self._speech_frames > 0 and self._score.harmonicity < _NOISE_HARMONICITY
+        is_noise = self._speech_frames > 0 and self._score.flat_harmonicity < _NOISE_HARMONICITY
         if is_noise and power > self._speech_power * 10 ** (_NOISE_ABOVE_DB / 10):
             self.noise_frames += 1
             return

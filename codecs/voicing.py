@@ -31,16 +31,17 @@ _LINE_BINS = 2 * _FFT // WINDOW + 1
 
 
 def _band(low_hz: float, high_hz: float) -> NDArray[np.float32]:
-    return ((low_hz <= _HZ) & (high_hz >= _HZ)).astype(np.float32)
+    return np.asarray((low_hz <= _HZ) & (high_hz >= _HZ), np.float32)
 
 
 _EDGES_HZ = np.array([200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480, 1720, 2000, 2320, 2700, 3150, 3600])
-_BANDS = np.stack([_band(low, high) / 1 for low, high in zip(_EDGES_HZ, _EDGES_HZ[1:], strict=False)], axis=1)
+_BANDS = np.stack([_band(low, high) for low, high in zip(_EDGES_HZ, _EDGES_HZ[1:], strict=False)], axis=1)
 _VOICE = _band(280, 3400)
 _DE_EMPHASIS = np.asarray((1_000 / np.maximum(_HZ, 100)) ** 2, np.float32)
-_LINES = _band(230, 3600)
-_FLAT = np.flatnonzero(_band(320, 3300))
-_PERIODIC = (_band(280, 2000) * _DE_EMPHASIS, _band(280, 2800), _band(800, 3000))
+_LINES = np.stack([_band(230, 3600), _band(230, 3600) * _DE_EMPHASIS])
+_AROUND = np.arange(-_LINE_BINS, _LINE_BINS + 1)[None, :]
+_FLAT = slice(int(np.searchsorted(_HZ, 320)), int(np.searchsorted(_HZ, 3300)))
+_PERIODIC = np.stack([_band(280, 2000) * _DE_EMPHASIS, _band(280, 2800), _band(800, 3000)])
 
 
 def _window_correction() -> NDArray[np.float32]:
@@ -53,19 +54,23 @@ def _window_correction() -> NDArray[np.float32]:
 _CORRECTION = _window_correction()
 
 
-def _line_shares(power: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Shares of the energy in the strongest and in the two strongest spectral lines."""
+def _line_shares(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares of the energy in the strongest and in the two strongest spectral lines; consumes ``power``.
+
+    Args:
+        power: shape (n, 257 + margins), its margins of ``_LINE_BINS`` empty.
+    Returns:
+        Shape (n, 2).
+    """
     rows = np.arange(power.shape[0])[:, None]
-    around = np.arange(-_LINE_BINS, _LINE_BINS + 1)[None, :]
-    left, total = power.copy(), power.sum(axis=1)
-    taken, shares = np.zeros_like(total), []
+    total = power.sum(axis=1)
+    taken: list[NDArray[np.float32]] = []
     for _ in range(2):
-        columns = np.clip(left.argmax(axis=1)[:, None] + around, 0, power.shape[1] - 1)
-        line = left[rows, columns]
-        left[rows, columns] = 0
-        taken = taken + line.sum(axis=1)
-        shares.append(np.minimum(taken / total, 1))
-    return shares
+        columns = power.argmax(axis=1)[:, None] + _AROUND
+        taken.append(power[rows, columns].sum(axis=1))
+        power[rows, columns] = 0
+    taken[1] = taken[0] + taken[1]
+    return np.minimum(np.stack(taken, axis=1) / total[:, None], 1)
 
 
 def features_of(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,22 +83,22 @@ def features_of(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         harmonicities, pitch lag, short-lag correlation, four line shares, flatness. All but the level are
         independent of the level, down to about −60 dBFS.
     """
-    power = np.abs(np.fft.rfft(windows * _HANN, _FFT)).astype(np.float32) ** 2 + _FLOOR
+    count = windows.shape[0]
+    spectrum = np.fft.rfft(windows * _HANN, _FFT)
+    power = spectrum.real**2 + spectrum.imag**2 + _FLOOR
+    out = np.empty((count, FEATURES), np.float32)
     total = power @ _VOICE
-    found = [np.log10(power @ _BANDS / total[:, None] + 1e-6), np.log10(total)[:, None]]
-    first: NDArray[np.float32] | None = None
-    for weights in _PERIODIC:
-        spectrum = power * weights
-        correlation = np.fft.irfft(spectrum, _LAG_FFT).astype(np.float32)[:, : _PITCH_LAGS.stop]
-        correlation = correlation / (correlation[:, :1] * _CORRECTION)
-        found.append(correlation[:, _PITCH_LAGS].max(axis=1)[:, None])
-        if first is None:
-            first = correlation
-    assert first is not None
-    lag = _PITCH_LAGS.start + first[:, _PITCH_LAGS].argmax(axis=1)
-    found += [np.log2(lag / 100)[:, None], first[:, _SHORT_LAGS].max(axis=1)[:, None]]
-    lines = power * _LINES
-    found += [share[:, None] for share in _line_shares(lines) + _line_shares(lines * _DE_EMPHASIS)]
+    out[:, :15] = np.log10(power @ _BANDS / total[:, None] + np.float32(1e-6))
+    out[:, 15] = np.log10(total)
+    correlation = np.fft.irfft(power[:, None, :] * _PERIODIC, _LAG_FFT)[:, :, : _PITCH_LAGS.stop]
+    correlation /= correlation[:, :, :1] * _CORRECTION
+    pitch = correlation[:, :, _PITCH_LAGS]
+    out[:, 16:19] = pitch.max(axis=2)
+    out[:, 19] = np.log2((_PITCH_LAGS.start + pitch[:, 0].argmax(axis=1)) / 100)
+    out[:, 20] = correlation[:, 0, _SHORT_LAGS].max(axis=1)
+    lines = np.zeros((count, 2, _HZ.size + 2 * _LINE_BINS), np.float32)
+    np.multiply(power[:, None, :], _LINES, out=lines[:, :, _LINE_BINS:-_LINE_BINS])
+    out[:, 21:25] = _line_shares(lines.reshape(2 * count, -1)).reshape(count, 4)
     flat = power[:, _FLAT]
-    found.append((np.log10(flat).mean(axis=1) - np.log10(flat.mean(axis=1)))[:, None])
-    return np.concatenate(found, axis=1, dtype=np.float32)
+    out[:, 25] = np.log10(flat).mean(axis=1) - np.log10(flat.mean(axis=1))
+    return out

@@ -96,6 +96,7 @@ def _prepared(source: str, audio: Audio) -> Utterance | None:
     audio = audio[: audio.size // BLOCK * BLOCK]
     if audio.size < 20 * BLOCK:
         return None
+    audio = band_pass(audio, 80, 10_000)  # Some prompts begin with a step of DC: no onset.
     power = np.mean(band_pass(audio, 300, 3400).reshape(-1, BLOCK) ** 2, axis=1)
     level = float(np.percentile(power, 95))
     if level <= 1e-9:

@@ -157,6 +157,17 @@ def digital_voice(rng: np.random.Generator) -> Audio:
     return out
 
 
+def tone_sequence(rng: np.random.Generator) -> Audio:
+    """Tones of any length and pitch in any order, with and without gaps: paging codes that nobody has written down."""
+    count, fixed = int(rng.integers(3, 25)), float(rng.uniform(0.015, 0.2))
+    pool, level = rng.uniform(350, 3_000, int(rng.integers(2, 12))), _level(rng)
+    parts: list[Audio] = []
+    for _ in range(count):
+        long = fixed * float(rng.choice([1, 1, 2, 3]))
+        parts += [_tone(float(rng.choice(pool)), long, level), _silence(float(rng.choice([0, 0.5, 1])) * fixed)]
+    return np.concatenate(parts)
+
+
 def fsk_telemetry(rng: np.random.Generator) -> Audio:
     baud = float(rng.choice([300, 600, 1_200, 2_400]))
     centre, shift = rng.uniform(1_000, 2_000), rng.uniform(150, 800)
@@ -176,8 +187,10 @@ TUNED: dict[str, Event] = {
     "hum": hum,
     "vehicle": vehicle,
     "siren": siren,
+    "FSK telemetry": fsk_telemetry,
+    "tone sequence": tone_sequence,
 }
-UNSEEN: dict[str, Event] = {"Morse": morse, "digital voice": digital_voice, "FSK telemetry": fsk_telemetry}
+UNSEEN: dict[str, Event] = {"Morse": morse, "digital voice": digital_voice}
 """Kinds that nothing was tuned on."""
 
 __all__ = ["TUNED", "UNSEEN", "Event"]
