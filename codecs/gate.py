@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, PcmFrame, check_frame, frames_of_ms
 from tongpin.codecs.levels import faded_in, faded_out
+from tongpin.codecs.speech import RecordedScore
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import NOISE_FRAMES, SpeechDetector
 
@@ -81,19 +82,21 @@ _NOTHING = GateOutput(None, None)
 class ReceiveGate:
     """Feed it every frame; it hands out those that count.
 
+    Args:
+        speech: the detector that ``vad`` asks; None = one of its own.
     Attributes:
-        speech: the gate's own detector, when its expression asks for ``vad``.
+        speech: that detector, or None when the expression does not ask for it.
 
     Raises:
         ExpressionError: the settings' expression cannot be read.
         ValueError: squelch levels the wrong way round.
     """
 
-    def __init__(self, settings: GateSettings | None = None) -> None:
+    def __init__(self, settings: GateSettings | None = None, speech: SpeechDetector | None = None) -> None:
         settings = settings or GateSettings()
         self._expression = compile_expression(settings.expression, INPUTS)
         self._squelch = LevelSquelch(settings.squelch_open_dbfs, settings.squelch_close_dbfs)
-        self.speech = SpeechDetector() if "vad" in self._expression.names else None
+        self.speech = speech or SpeechDetector() if "vad" in self._expression.names else None
         self._delay = frames_of_ms(settings.pre_roll_ms)
         self._open_after = max(1, frames_of_ms(settings.open_delay_ms))
         # More than line and hang hold cannot be cut from an end that is not known yet.
@@ -197,10 +200,9 @@ class GateTrace:
 
 def trace_gate(pcm: NDArray[np.int16], settings: GateSettings) -> GateTrace:
     """Run a gate without COS over a whole recording (48 kHz mono); an opening that is on at the end is closed there."""
-    gate = ReceiveGate(settings)
-    seen = gate.speech or SpeechDetector()
-    rest = -pcm.size % FRAME_SAMPLES
-    padded = np.concatenate([pcm, np.zeros(rest, np.int16)])
+    padded = np.concatenate([pcm, np.zeros(-pcm.size % FRAME_SAMPLES, np.int16)])
+    seen = SpeechDetector(RecordedScore(padded))
+    gate = ReceiveGate(settings, seen)
     edges: list[GateEdge] = []
     rows: list[tuple[float, float, float]] = []
     for frame in padded.reshape(-1, FRAME_SAMPLES):

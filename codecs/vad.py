@@ -9,7 +9,7 @@ import numpy as np
 from tongpin.codecs.frame import PcmFrame
 from tongpin.codecs.speech import SpeechScore
 
-OPEN_SCORE = 5.0
+OPEN_SCORE = 3.7
 HOLD_SCORE = 0.0
 _OPEN_FRAMES = 3
 _HOLD_FRAMES = 5
@@ -22,14 +22,17 @@ _NOISE_HARMONICITY = 0.42
 class SpeechDetector:
     """One decision per frame. Holds the last 320 ms and the level of the present talk.
 
+    Args:
+        score: where scores come from; None = the frames themselves.
+
     Attributes:
         is_speech: a voice is present now.
         noise_frames: for how many frames there has been open noise, louder than the speech before it; an FM receiver
             without a carrier sounds like that. Counted only while there is, or just was, speech.
     """
 
-    def __init__(self) -> None:
-        self._score = SpeechScore()
+    def __init__(self, score: SpeechScore | None = None) -> None:
+        self._score = score or SpeechScore()
         self._scores = np.full(_HOLD_FRAMES, -20.0)
         self._speech_power = 0.0
         self._speech_frames = 0

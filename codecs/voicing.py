@@ -70,7 +70,7 @@ def _line_shares(power: NDArray[np.float32]) -> NDArray[np.float32]:
         taken.append(power[rows, columns].sum(axis=1))
         power[rows, columns] = 0
     taken[1] = taken[0] + taken[1]
-    return np.minimum(np.stack(taken, axis=1) / total[:, None], 1)
+    return np.asarray(np.minimum(np.stack(taken, axis=1) / total[:, None], 1), np.float32)
 
 
 def features_of(windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -99,7 +99,9 @@ class Gateway:
         self.log = EventLog(clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
-        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.legs = Legs(
+            config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved, self._leg_stuck
+        )
         self.sessions = SessionService(
             self.runner,
             self.hub,
@@ -151,6 +153,9 @@ class Gateway:
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    def _leg_stuck(self, name: str, is_stuck: bool) -> None:
+        self.log.tell({"kind": "leg_stuck" if is_stuck else "leg_unstuck", "leg": name})
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()

@@ -7,6 +7,7 @@ import structlog
 
 from tongpin.channels.effects import Effect, GroupDefined
 from tongpin.channels.ids import GroupId, PartyId
+from tongpin.codecs.gate import GateCause
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
@@ -23,6 +24,7 @@ class Legs:
     Args:
         group_of: the talk group a leg belongs to now, or None.
         on_online: told when a leg comes or goes, with the reason.
+        on_stuck: told when a leg's receiver was open for so long that it is muted, and when it is heard again.
     """
 
     def __init__(
@@ -33,8 +35,11 @@ class Legs:
         group_of: Callable[[str], GroupId | None],
         end_of_media_s: float,
         on_online: Callable[[str, bool, str], None],
+        on_stuck: Callable[[str, bool], None],
     ) -> None:
         self._on_online = on_online
+        self._on_stuck = on_stuck
+        self._stuck: set[PartyId] = set()
         self.configs: dict[PartyId, LegConfig] = {}
         self.supervisors: dict[PartyId, LegSupervisor] = {}
         self._floor: dict[PartyId, LegOnFloor] = {}
@@ -69,6 +74,15 @@ class Legs:
 
     def gate_moved(self, party: PartyId, is_open: bool, cause: str) -> None:
         self._floor[party].gate_moved(is_open)
+        name = self.configs[party].name
+        if cause == GateCause.STUCK and party not in self._stuck:
+            self._stuck.add(party)
+            _log.warning("leg stuck open, muted until its carrier goes", leg=name)
+            self._on_stuck(name, True)
+        elif is_open and party in self._stuck:
+            self._stuck.remove(party)
+            _log.info("leg heard again", leg=name)
+            self._on_stuck(name, False)
 
     def packet(self, party: PartyId, packet: Packet) -> None:
         self._floor[party].packet(packet)

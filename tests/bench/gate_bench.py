@@ -31,7 +31,9 @@ from tests.bench.fm.corpus import Utterance, held_out, tuned
 from tongpin.codecs.frame import FRAME_SAMPLES, PcmFrame
 from tongpin.codecs.gate import EdgeKind, GateSettings, ReceiveGate
 from tongpin.codecs.resample import Decimator
+from tongpin.codecs.speech import RecordedScore
 from tongpin.codecs.squelch import LevelSquelch
+from tongpin.codecs.vad import SpeechDetector
 
 MISSED_AFTER = 9_600
 """200 ms."""
@@ -101,7 +103,7 @@ def _others(make: Callable[[], Opinion]) -> Callable[[scenes.Scene], list[Interv
 
 def _ours(settings: GateSettings) -> Callable[[scenes.Scene], list[Interval]]:
     def run(scene: scenes.Scene) -> list[Interval]:
-        gate = ReceiveGate(settings)
+        gate = ReceiveGate(settings, SpeechDetector(RecordedScore(scene.pcm)))
         found: list[Interval] = []
         opened = -1
         carrier = scene.carrier.reshape(-1, FRAME_SAMPLES)[:, 0]
@@ -253,7 +255,7 @@ CONDITIONS = ("clean", "squelched", "30", "20", "fading, 20", "15", "12", "9", "
 
 
 def jobs(hours: float, utterances: int, per_kind: int, seed: int, others: bool) -> list[Job]:
-    """Everything to do. The others see a third of the utterances and events and a twentieth of the noise."""
+    """Everything to do. The others see a quarter of the utterances and events and a twentieth of the noise."""
     planned: list[Job] = []
 
     def plan(task: str, part: str, key: str, gates: tuple[str, ...], count: int = 0) -> None:
@@ -265,12 +267,12 @@ def jobs(hours: float, utterances: int, per_kind: int, seed: int, others: bool) 
             ours = ("ours, no COS",) if key == "clean" else OURS
             theirs = tuple(name for name in everyone if name not in OURS)
             for at in range(utterances // 3):
-                plan("speech", part, key, (*ours, *theirs) if at % 3 == 0 else ours, at * 3)
+                plan("speech", part, key, (*ours, *theirs) if at % 4 == 0 else ours, at * 3)
     for kind in (*events.TUNED, *events.UNSEEN):
         for at in range(-(-per_kind // 4)):
-            plan("event", "unseen" if kind in events.UNSEEN else "tuned", kind, everyone if at % 3 == 0 else OURS)
+            plan("event", "unseen" if kind in events.UNSEEN else "tuned", kind, everyone if at % 4 == 0 else OURS)
     for at in range(round(hours * 60)):
-        plan("noise", "", "flat" if at % 2 else "speaker", everyone if at % 20 == 0 else OURS)
+        plan("noise", "", "flat" if at % 2 else "speaker", everyone if at % 40 in (0, 1) else OURS)
     return planned
 
 

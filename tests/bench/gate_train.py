@@ -28,6 +28,10 @@ from tongpin.codecs.voicing import FEATURES, HOP, WINDOW, features_of
 Floats = NDArray[np.float32]
 _HIDDEN = (64, 24)
 _SCENES_AN_HOUR = 150
+_BLUR = 0.2
+"""Noise on the scaled inputs: the network then leans on many features instead of learning scenes by heart."""
+_HARD = (events.hum, events.vehicle, events.fsk_telemetry, events.tone_sequence, events.beeps)
+"""What looks most like speech is shown oftener."""
 _OUT = Path(__file__).parents[2] / "codecs" / "speech.npz"
 
 
@@ -54,7 +58,10 @@ def scene_of(rng: np.random.Generator) -> scenes.Scene:
         return scenes.speech_scene(said, quiet, rng, level)
     if kind < 0.56:
         return scenes.clean_scene(said, rng, level)
-    if kind < 0.82:
+    if kind < 0.70:
+        hard = [_HARD[at] for at in rng.integers(len(_HARD), size=6)]
+        return scenes.event_scene(hard, replace(channel, cn_db=float(rng.uniform(8, 40))), rng, level)
+    if kind < 0.88:
         happening = [tuple(events.TUNED.values())[at] for at in rng.integers(len(events.TUNED), size=6)]
         if rng.random() < 0.3:
             channel = replace(channel, squelch_ms=(float(rng.uniform(20, 80)), float(rng.uniform(30, 300))))
@@ -160,6 +167,7 @@ def train(examples: Examples, seed: int, epochs: int) -> tuple[Network, Floats, 
             rate = 2e-3 * min(1.0, 20 * done) * 0.5 * (1 + np.cos(np.pi * done)) + 1e-5
             at = learned[step * batch : (step + 1) * batch]
             inputs = (stacked(examples.features, at) - mean) / scale
+            inputs += rng.standard_normal(inputs.shape, dtype=np.float32) * np.float32(_BLUR)
             loss += network.learn(inputs, examples.labels[at].astype(np.float32), examples.weights[at], rate)
         said = np.concatenate(
             [

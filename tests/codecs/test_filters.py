@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tongpin.codecs.errors import FrameShapeError
-from tongpin.codecs.filters import BandFilter
+from tongpin.codecs.filters import DELAY_SAMPLES, BandFilter
 from tongpin.codecs.leveller import CEILING_DBFS, TARGET_DBFS, AutomaticGain, Limiter
 from tongpin.codecs.levels import FULL_SCALE
 
@@ -28,7 +28,7 @@ def passed_db(band: BandFilter, hz: float) -> float:
     ("hz", "low", "high"),
     [
         (0, -90, -60),
-        (100, -60, -30),
+        (100, -60, -25),
         (250, -12, -4),
         (300, -4, -2),
         (1_000, -0.2, 0.2),
@@ -41,7 +41,7 @@ def test_the_voice_band_passes_and_the_rest_does_not(hz: float, low: float, high
 
 
 def test_a_lower_edge_keeps_the_sub_audible_tone_but_never_dc() -> None:
-    assert passed_db(BandFilter(60, 3_400), 100) > -1
+    assert passed_db(BandFilter(60, 3_400), 100) > -5
     assert passed_db(BandFilter(60, 3_400), 0) < -60
 
 
@@ -51,10 +51,10 @@ def test_de_emphasis_falls_six_db_an_octave_from_where_it_keeps_the_level() -> N
     assert -6.2 < passed_db(band, 2_000) < -5.2
 
 
-def test_the_filter_holds_speech_back_for_less_than_two_ms() -> None:
+def test_the_filter_holds_speech_back_for_six_ms() -> None:
     pcm = np.zeros(960, np.int16)
     pcm[100] = 30_000
-    assert 100 <= int(np.argmax(np.abs(BandFilter(300, 3_400).push(pcm)))) < 196
+    assert int(np.argmax(np.abs(BandFilter(300, 3_400).push(pcm)))) == 100 + DELAY_SAMPLES
 
 
 def test_a_band_that_is_none_and_a_frame_that_is_none_are_refused() -> None:

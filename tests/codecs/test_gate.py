@@ -9,6 +9,7 @@ from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_SAMPLES, PcmFrame, frames_of_ms
 from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, trace_gate
 from tongpin.codecs.levels import rms_dbfs
+from tongpin.codecs.speech import RecordedScore, SpeechScore
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import SpeechDetector
 from tongpin.gateway.radio.sim import make_voice
@@ -205,3 +206,20 @@ def test_a_wrong_expression_names_its_column(text: str, column: int) -> None:
 
 def test_frames_of_ms_rounds_up() -> None:
     assert [frames_of_ms(ms) for ms in (0, 1, 20, 21, 200)] == [0, 1, 1, 2, 10]
+
+
+def test_a_recording_is_judged_at_once_as_it_is_frame_by_frame() -> None:
+    pcm = speech_after_silence(20, 100, 3030, noise=600)
+    live, recorded = SpeechScore(), RecordedScore(pcm)
+    for at, frame in enumerate(pcm.reshape(-1, FRAME_SAMPLES)):
+        assert recorded.push(frame) == pytest.approx(live.push(frame), abs=1e-2)
+        assert at == 0 or recorded.level_dbfs == pytest.approx(live.level_dbfs, abs=0.01)
+
+
+def test_open_noise_ends_a_talk_before_it_is_heard() -> None:
+    spoken = np.asarray(make_voice(2.0, 5) * 0.2, np.int16)
+    noise = RANDOM.normal(0, 12_000, 48_000 * 2).astype(np.int16)
+    edges = trace_gate(np.concatenate([noise, np.zeros(24_000, np.int16), spoken, noise]), GateSettings()).edges
+    assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
+    assert edges[0].at_samples <= 2.5 * 48_000 + 960
+    assert abs(edges[1].at_samples - 4.5 * 48_000) <= 1920
