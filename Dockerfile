@@ -1,8 +1,9 @@
 # Two stages: the first builds the wheel and the console with it, the second has only what the service needs.
 FROM python:3.12-slim-bookworm AS builder
 WORKDIR /source
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN python -m pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"
+RUN TONGPIN_NATIVE=yes python -m pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"
 
 FROM python:3.12-slim-bookworm
 COPY scripts/packages-run.txt /tmp/packages-run.txt

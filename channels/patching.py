@@ -39,9 +39,9 @@ def arrange(
     for net in touched:
         control.refresh(net)
     for plan in plans:
-        standing = control.nets.get(NetId(plan.patch))
+        before = control.nets.get(NetId(plan.patch))
         net = _join(control, plan, wanted[plan.patch], now)
-        if net is not standing:
+        if net is not before:
             touched.append(net)
         elif all(net is not other for other in touched):
             control.policy_changed(net, is_new_net=False)

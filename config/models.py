@@ -4,27 +4,13 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from tongpin.config.base import Float, Int, Model
+from tongpin.config.keyers import KeyerConfig, NoKeyer
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
-
-
-def _no_boolean(value: object) -> object:
-    """YAML reads yes, no, on and off as booleans, and pydantic would read those as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number; YAML reads yes, no, on and off as {value}")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_no_boolean)]
-Float = Annotated[float, BeforeValidator(_no_boolean)]
-
-
-class Model(BaseModel):
-    """Base of every section: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TlsFiles(Model):
@@ -44,7 +30,8 @@ class ServerConfig(Model):
 
 
 class WebrtcConfig(Model):
-    """``udp_port`` 0 = any; ``public_ip`` is announced beside the local ones; ``interfaces`` empty = all."""
+    """``udp_port`` 0 = any free one, for all peers; ``public_ip`` is announced beside the local ones; ``interfaces``
+    empty = all; ``max_peers`` connections at most, ``max_per_user`` of them WHIP and WHEP of one user."""
 
     udp_port: Int = Field(default=0, ge=0, le=65535)
     public_ip: IPv4Address | IPv6Address | None = None
@@ -53,6 +40,8 @@ class WebrtcConfig(Model):
     turn: str | None = None
     include_loopback: bool = True
     slots: Int = Field(default=6, ge=1, le=16)
+    max_peers: Int = Field(default=5_000, ge=1, le=50_000)
+    max_per_user: Int = Field(default=4_000, ge=1, le=50_000)
 
 
 class StorageConfig(Model):
@@ -69,11 +58,29 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
-class RecordingConfig(Model):
-    """Where recordings go and how long they stay."""
+class RetentionRule(Model):
+    """How long the recordings of one agency or one talk group stay; a talk group's rule goes before an agency's."""
 
-    folder: Path = Path("recordings")
-    retention_days: Int = Field(default=90, ge=1)
+    agency: Slug | None = None
+    talk_group: Slug | None = None
+    days: Int = Field(ge=1, le=36_500)
+
+
+class RecordingConfig(Model):
+    """Where recordings go and how long they stay.
+
+    Attributes:
+        folder: None = ``recordings`` in the data folder.
+        when_full: what happens when less than ``min_free_mb`` is left: ``stop`` keeps all that is kept and records
+            nothing new, ``delete_oldest`` makes room. Expired recordings go first in either case; talk always goes on.
+    """
+
+    enabled: bool = True
+    folder: Path | None = None
+    retention_days: Int = Field(default=90, ge=1, le=36_500)
+    retention: tuple[RetentionRule, ...] = ()
+    when_full: Literal["stop", "delete_oldest"] = "stop"
+    min_free_mb: Int = Field(default=200, ge=0)
 
 
 class GateConfig(Model):
@@ -104,39 +111,6 @@ class ReceiveConfig(Model):
     is_flat: bool = False
     agc: bool = True
     agc_most_db: Float = Field(default=20.0, ge=0, le=40)
-
-
-class SerialKeyer(Model):
-    """PTT on a serial control line. ``port`` is a device or any pyserial URL (``rfc2217://host:port``)."""
-
-    kind: Literal["serial"]
-    port: str
-    line: Literal["rts", "dtr"] = "rts"
-    is_active_low: bool = False
-    cos_line: Literal["cts", "dcd", "dsr"] | None = None
-    is_cos_active_low: bool = False
-
-
-class VoxKeyer(Model):
-    """The radio keys itself when it hears audio."""
-
-    kind: Literal["vox"]
-
-
-class NoKeyer(Model):
-    """Receive only: never transmits."""
-
-    kind: Literal["none"]
-
-
-class SimKeyer(Model):
-    """A simulated leg's line: a file holding ``1`` or ``0`` that stays as it was left, as a CM108 pin does."""
-
-    kind: Literal["sim"]
-    file: Path | None = None
-
-
-KeyerConfig = Annotated[SerialKeyer | VoxKeyer | NoKeyer | SimKeyer, Field(discriminator="kind")]
 
 
 class SoundCard(Model):
@@ -235,6 +209,27 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AgreementConfig(Model):
+    """A standing agreement: its agencies consent at once to what one of them, or the command centre, proposes."""
+
+    id: Slug
+    name: str = Field(min_length=1, max_length=200)
+    agencies: tuple[Slug, ...] = Field(min_length=1, max_length=100)
+    includes_centre: bool = True
+
+
+class TemplateConfig(Model):
+    """A kind of operation: what a joint channel for it usually needs."""
+
+    id: Slug
+    name: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=1, max_length=2000)
+    talk_groups: tuple[Slug, ...] = Field(min_length=2, max_length=200)
+    duration_s: Int = Field(default=7200, ge=60, le=30 * 86_400)
+    event: Slug | None = None
+    priority_policy: dict[Slug, Slug] = Field(default_factory=dict)
+
+
 class Config(Model):
     """The whole file."""
 
@@ -246,4 +241,6 @@ class Config(Model):
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()
+    agreements: tuple[AgreementConfig, ...] = ()
+    templates: tuple[TemplateConfig, ...] = ()
     legs: tuple[LegConfig, ...] = ()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -19,22 +20,37 @@ from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
 from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.members import LiveMembers
+from tongpin.gateway.joint.nets import Nets
+from tongpin.gateway.joint.scheduler import Scheduler
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms, seed_terms
+from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
-from tongpin.gateway.records import Agency, Repository, TalkGroup
+from tongpin.gateway.recording.service import Recordings
+from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.storage.audit import SqlAudit
+from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
+from tongpin.gateway.storage.terms import SqlTerms
 from tongpin.gateway.tls import ensure_certificate, own_names
+from tongpin.gateway.trail import Trail
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -50,7 +66,7 @@ class StartError(TongpinError):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Told once everything listens. ``udp_port`` is 0 while every peer has ports of its own."""
+    """Told once everything listens. ``udp_port`` is that of all WebRTC peers."""
 
     url: str
     udp_port: int
@@ -68,10 +84,12 @@ async def prepare_store(config: Config) -> Store:
     await asyncio.to_thread(upgrade, url)
     store = Store(url, pool_size=config.storage.pool_size, statement_limit_s=config.storage.statement_limit_s)
     await _seed(SqlRepository(store), config)
+    clock = SystemClock()
+    await seed_terms(SqlTerms(store, clock), config, clock.at())
     return store
 
 
-async def _seed(repository: Repository, config: Config) -> None:
+async def _seed(repository: SqlRepository, config: Config) -> None:
     """What the file names and the store does not have yet is made; what was changed by API since then stays."""
     agencies = {agency.id for agency in await repository.agencies(with_retired=True)}
     for agency in config.agencies:
@@ -97,6 +115,8 @@ class Gateway:
             self.hub.last_media_at,
         )
         self.log = EventLog(clock)
+        secret = load_secret(config.data_folder)
+        self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.legs = Legs(
@@ -108,13 +128,22 @@ class Gateway:
             self.engine,
             self.log,
             clock,
-            self._surroundings,
+            self.surroundings,
             self._levels,
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.audit.record,
         )
-        self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
+        nets = Nets(self.runner, clock)
+        places = Places(repository, repository)
+        members = LiveMembers(nets.groups, groups.get, places.talk_groups)
+        self.joint_channels = JointChannels(joint_store, terms, members, nets, clock, self.log.tell)
+        self.scheduler = Scheduler(self.joint_channels, joint_store, clock)
+        self.recordings = Recordings(
+            config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
+        )
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -123,25 +152,39 @@ class Gateway:
             self.legs.group_defined,
             self.log,
             self.sessions,
+            nets,
             self.joint_channels,
             self.metrics,
+            Trail(self.audit.record),
         ):
             self.runner.add_handler(handler)
+        if config.recording.enabled:
+            self.hub.record_to(self.recordings.recorder)
+            self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
-            repository=repository,
+            people=repository,
+            talk_groups=repository,
+            units=repository,
+            grids=repository,
+            places=places,
             ping_store=store.ping,
             passwords=Passwords(),
-            tokens=Tokens(load_secret(config.data_folder), clock),
+            tokens=Tokens(secret, clock),
             tickets=Tickets(clock.now),
             limiter=LoginLimiter(clock.now),
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn),
+            joint_store=joint_store,
+            answers=Answers(joint_store, clock),
+            terms=Terms(terms, clock),
+            audit=self.audit,
+            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            recordings=self.recordings,
         )
 
     async def restore(self) -> None:
@@ -157,10 +200,18 @@ class Gateway:
     def _leg_stuck(self, name: str, is_stuck: bool) -> None:
         self.log.tell({"kind": "leg_stuck" if is_stuck else "leg_unstuck", "leg": name})
 
-    async def _surroundings(self) -> dict[str, Json]:
+    def _recording_alarm(self, text: str) -> None:
+        self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
+
+    async def surroundings(self) -> dict[str, Json]:
+        """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
         legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
-        return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
+        return {
+            "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
+            "legs": legs,
+            "joint_channels": [record_json(channel) for channel in self.joint_channels.standing],
+        }
 
     def _levels(self) -> list[Json]:
         return [
@@ -177,8 +228,13 @@ class Gateway:
 
     def _gauges(self) -> Iterable[tuple[str, str, dict[str, str], float]]:
         yield "tongpin_sessions", "Browser sessions", {}, self.sessions.count
-        yield "tongpin_peers", "WebRTC connections", {}, len(self.engine.peers)
+        yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
+        yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
+        yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
+        yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
+        yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -252,6 +308,7 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     Raises:
         StartError, StoreError: it could not start; nothing was left running.
     """
+    _allow_many_files()
     listener = _listen(config.server.host, config.server.port)
     ends = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -288,7 +345,8 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings, gateway.scheduler)
+    helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))
@@ -312,7 +370,7 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", config.webrtc.udp_port))
+    on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
@@ -322,8 +380,16 @@ async def _run(
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
+    await gateway.recordings.close()
+    await gateway.audit.close()
     for helper in helpers:
         helper.cancel()
+
+
+def _allow_many_files() -> None:
+    """Listeners come with a connection each for as long as they are joining."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

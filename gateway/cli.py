@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tongpin.config.keyers import Cm108Keyer, GpioKeyer, KeyerConfig, RigctlKeyer, SerialKeyer
 from tongpin.config.load import ConfigError, load
 from tongpin.config.models import Config
+from tongpin.gateway.cli_audit import audit, verify
 from tongpin.gateway.cli_users import users
 from tongpin.gateway.demo import Chatter, demo_config, demo_users
 from tongpin.gateway.errors import TongpinError
@@ -31,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(users, name="user", help="People who can log in.")
+app.add_typer(audit, name="audit", help="The audit log.")
+app.command()(verify)
 database = typer.Typer(no_args_is_help=True)
 app.add_typer(database, name="db", help="The database.")
 
@@ -88,6 +92,7 @@ def demo(
     from tongpin.gateway import logs
     from tongpin.gateway.app import prepare_store, run
     from tongpin.gateway.cli_users import add_user
+    from tongpin.gateway.demo_district import settle
     from tongpin.gateway.storage.repository import SqlRepository
 
     people = demo_users()
@@ -114,6 +119,7 @@ def demo(
         settings = demo_config(folder, host, port, chatter)
         store = await prepare_store(settings)
         try:
+            await settle(SqlRepository(store))
             for person in people:
                 await add_user(SqlRepository(store), person.username, person.password, person.role, None)
         finally:
@@ -182,6 +188,7 @@ def leg_problems(settings: Config) -> list[str]:
     from tongpin.codecs.errors import ExpressionError
     from tongpin.codecs.expression import compile_expression
     from tongpin.codecs.gate import INPUTS
+    from tongpin.gateway.radio.drivers import line_id
 
     problems = []
     for index, leg in enumerate(settings.legs):
@@ -190,29 +197,67 @@ def leg_problems(settings: Config) -> list[str]:
                 compile_expression(leg.gate.expression, INPUTS)
             except ExpressionError as error:
                 problems.append(f"legs.{index}.gate.expression: {error}")
-        keyer = leg.keyer
-        has_line = leg.card.kind == "sim" or (keyer.kind == "serial" and keyer.cos_line is not None)
-        if leg.has_cos and not has_line:
+        if leg.has_cos and leg.card.kind != "sim" and not _gives_cos(leg.keyer):
             problems.append(f"legs.{index}.has_cos: no line gives COS; set keyer.cos_line, or has_cos: false")
+        try:
+            line_id(leg)
+        except TongpinError as error:
+            problems.append(f"legs.{index}.keyer: {error}")
     return problems
+
+
+def _gives_cos(keyer: KeyerConfig) -> bool:
+    match keyer:
+        case SerialKeyer() | GpioKeyer():
+            return keyer.cos_line is not None
+        case Cm108Keyer():
+            return keyer.cos_pin != "none"
+        case RigctlKeyer():
+            return keyer.reads_dcd
+        case _:
+            return False
 
 
 @app.command()
 def devices(as_json: JsonOption = False) -> None:
-    """List sound devices and serial ports with the names to put into the configuration."""
-    from tongpin.gateway.radio.devices import list_serial_ports, list_sound_devices
+    """List sound devices and keying lines with the ids to put into the configuration."""
+    from tongpin.gateway.radio.devices import (
+        KeyingChip,
+        SerialPort,
+        SoundDevice,
+        list_gpio_chips,
+        list_keying_chips,
+        list_serial_ports,
+        list_sound_devices,
+    )
 
     try:
-        sounds, ports = list_sound_devices(), list_serial_ports()
+        sounds, ports, chips = list_sound_devices(), list_serial_ports(), list_keying_chips()
     except TongpinError as error:
         fail(str(error))
+    gpio = list_gpio_chips()
     if as_json:
-        typer.echo(json.dumps({"sound": [asdict(s) for s in sounds], "serial": [asdict(p) for p in ports]}))
+        listed = {
+            "sound": [asdict(row) for row in sounds],
+            "serial": [asdict(row) for row in ports],
+            "keying_chips": [asdict(row) for row in chips],
+            "gpio": gpio,
+        }
+        typer.echo(json.dumps(listed))
         return
-    for title, rows in (("sound devices", sounds), ("serial ports", ports)):
+    tables: tuple[tuple[str, Sequence[SoundDevice | KeyingChip | SerialPort]], ...] = (
+        ("sound devices", sounds),
+        ("keying chips", chips),
+        ("serial ports", ports),
+    )
+    for title, rows in tables:
         typer.echo(f"{title}:" if rows else f"{title}: none")
         for row in rows:
             typer.echo("  " + "  ".join(f"{key}={value}" for key, value in asdict(row).items()))
+            if isinstance(row, KeyingChip):
+                typer.echo(f'    card: {{kind: soundcard, device: "{row.stable_id}"}}')
+                typer.echo("    keyer: {kind: cm108}")
+    typer.echo("GPIO chips: " + (", ".join(gpio) or "none"))
 
 
 @app.command()

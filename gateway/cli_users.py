@@ -13,21 +13,25 @@ import typer
 
 from tongpin.config.load import ConfigError, load
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD, Passwords
+from tongpin.gateway.changes import changed, made
 from tongpin.gateway.errors import CallerError, TongpinError
-from tongpin.gateway.records import Repository, Role, User
+from tongpin.gateway.records import People, Role, User
 from tongpin.gateway.rights import check_post
 
 users = typer.Typer(no_args_is_help=True)
+
+ACTOR = "command line"
+"""Who the audit log names: whoever may read the configuration on this machine."""
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration file.")]
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
-async def add_user(store: Repository, username: str, password: str, role: str, agency: str | None) -> None:
+async def add_user(store: People, username: str, password: str, role: str, agency: str | None) -> None:
     """Make a user. Raises CallerError when the name is taken, or the role is not held there."""
     check_post(Role(role), agency)
     user = User(f"u-{secrets.token_hex(6)}", username, await Passwords().hash(password), Role(role), agency)
-    await store.save_user(user, is_new=True)
+    await store.save_user(user, is_new=True, audit=made(ACTOR, "user", user))
 
 
 def _password(from_stdin: bool) -> str:
@@ -41,7 +45,7 @@ def _password(from_stdin: bool) -> str:
     return password
 
 
-def _with_store(config: Path | None, work: Callable[[Repository], Coroutine[None, None, None]]) -> None:
+def _with_store(config: Path | None, work: Callable[[People], Coroutine[None, None, None]]) -> None:
     from tongpin.gateway.app import prepare_store
     from tongpin.gateway.storage.repository import SqlRepository
 
@@ -62,7 +66,7 @@ def _with_store(config: Path | None, work: Callable[[Repository], Coroutine[None
         raise typer.Exit(1) from error
 
 
-async def _known(store: Repository, username: str) -> User:
+async def _known(store: People, username: str) -> User:
     user = await store.user_by_name(username)
     if user is None:
         raise CallerError(404, "no-such-user", f"there is no user {username!r}")
@@ -87,7 +91,7 @@ def add(
 def list_users(config: ConfigOption = None) -> None:
     """List users."""
 
-    async def work(store: Repository) -> None:
+    async def work(store: People) -> None:
         for user in await store.users():
             state = "disabled" if user.is_disabled else "active"
             typer.echo(f"{user.username:<24} {user.role:<12} {user.agency or '-':<16} {state}")
@@ -100,10 +104,10 @@ def passwd(username: str, password_stdin: StdinOption = False, config: ConfigOpt
     """Set a user's password."""
     password = _password(password_stdin)
 
-    async def work(store: Repository) -> None:
+    async def work(store: People) -> None:
         user = await _known(store, username)
-        changed = replace(user, password_hash=await Passwords().hash(password))
-        await store.save_user(changed, is_new=False)
+        after = replace(user, password_hash=await Passwords().hash(password))
+        await store.save_user(after, is_new=False, audit=changed(ACTOR, "user", user, after))
 
     _with_store(config, work)
     typer.echo(f"{username} has a new password")
@@ -113,8 +117,10 @@ def passwd(username: str, password_stdin: StdinOption = False, config: ConfigOpt
 def disable(username: str, config: ConfigOption = None) -> None:
     """Keep a user from logging in."""
 
-    async def work(store: Repository) -> None:
-        await store.save_user(replace(await _known(store, username), is_disabled=True), is_new=False)
+    async def work(store: People) -> None:
+        user = await _known(store, username)
+        after = replace(user, is_disabled=True)
+        await store.save_user(after, is_new=False, audit=changed(ACTOR, "user", user, after, "disabled"))
 
     _with_store(config, work)
     typer.echo(f"{username} can no longer log in")

@@ -17,12 +17,6 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class JointChannelState(StrEnum):
-    ACTIVE = "active"
-    CLOSED = "closed"
-    EXPIRED = "expired"
-
-
 @dataclass(frozen=True, slots=True)
 class Agency:
     """An organisation; ``color`` (#rrggbb) marks its talkers."""
@@ -53,23 +47,6 @@ class TalkGroup:
     is_retired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class JointChannel:
-    """Several agencies' talk groups on one floor: why, by whom, until when."""
-
-    id: str
-    name: str
-    purpose: str
-    talk_groups: tuple[str, ...]
-    lead_agency: str | None
-    created_by: str
-    created_at: datetime
-    expires_at: datetime | None
-    state: JointChannelState = JointChannelState.ACTIVE
-    closed_at: datetime | None = None
-    closed_by: str | None = None
-
-
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """What JSON can say."""
 
@@ -84,6 +61,7 @@ class AuditDraft:
         subject: what it was done to: an id.
         agency: the agency whose auditors may see it, None = the command centre.
         detail: more, without secrets. Floats are refused by nobody but best avoided.
+        at: when it happened (aware), if not now.
     """
 
     action: str
@@ -91,30 +69,32 @@ class AuditDraft:
     subject: str
     agency: str | None = None
     detail: Mapping[str, Json] = field(default_factory=dict)
+    at: datetime | None = None
 
 
-class Repository(Protocol):
-    """The store. Every call is one transaction: it happens whole or not at all.
+class People(Protocol):
+    """Where agencies and users are kept. Every call is one transaction, with its audit entries.
 
-    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken.
+    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken, or an
+    agency in use is to be retired, 422 when a user's agency is not there or retired.
     """
 
     async def agencies(self, *, with_retired: bool = False) -> Sequence[Agency]: ...
 
-    async def save_agency(self, agency: Agency, *, is_new: bool) -> None: ...
+    async def save_agency(self, agency: Agency, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
 
     async def users(self) -> Sequence[User]: ...
 
+    async def user(self, user_id: str) -> User | None: ...
+
     async def user_by_name(self, username: str) -> User | None: ...
 
-    async def save_user(self, user: User, *, is_new: bool) -> None: ...
+    async def save_user(self, user: User, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
+
+
+class TalkGroups(Protocol):
+    """Where talk groups are kept; as :class:`People`."""
 
     async def talk_groups(self, *, with_retired: bool = False) -> Sequence[TalkGroup]: ...
 
-    async def save_talk_group(self, group: TalkGroup, *, is_new: bool) -> None: ...
-
-    async def joint_channels(self, *, state: JointChannelState | None = None) -> Sequence[JointChannel]: ...
-
-    async def joint_channel(self, channel_id: str) -> JointChannel | None: ...
-
-    async def save_joint_channel(self, channel: JointChannel, *, is_new: bool) -> None: ...
+    async def save_talk_group(self, group: TalkGroup, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...

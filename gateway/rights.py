@@ -66,7 +66,7 @@ _REACHES = {"-": Reach.NONE, "own": Reach.OWN, "own+": Reach.OWN_AND_CENTRE, "al
 _TABLE: dict[Right, tuple[str, str]] = {
     # The command centre: admin, dispatcher, officer, auditor. An agency: admin, dispatcher, officer, auditor.
     Right.SEE: ("all all all all", "all all all all"),
-    Right.SEE_UNITS: ("all all all all", "all all own+ own"),
+    Right.SEE_UNITS: ("all all all all", "all all own own"),
     Right.SEE_USERS: ("all - - all", "own - - own"),
     Right.LISTEN: ("all all all all", "own+ own+ own+ own+"),
     Right.TALK: ("all all all -", "own+ own+ own+ -"),

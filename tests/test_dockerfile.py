@@ -42,6 +42,13 @@ def test_two_stages_of_the_same_base() -> None:
     assert bases == ["python:3.12-slim-bookworm"] * 2
 
 
+def test_the_native_part_is_built_where_the_compiler_is() -> None:
+    runs = arguments(instructions(), "RUN")
+    assert any("apt-get install" in rest and " gcc " in rest for rest in runs)
+    assert any("TONGPIN_NATIVE=yes" in rest for rest in runs)
+    assert not any("gcc" in rest for rest in arguments(final_stage(), "RUN"))
+
+
 def test_it_does_not_run_as_root() -> None:
     stage = final_stage()
     assert arguments(stage, "USER") == ["tongpin"]
@@ -51,7 +58,7 @@ def test_it_does_not_run_as_root() -> None:
 
 
 def test_system_packages_come_from_the_list_that_setup_uses() -> None:
-    installs = [rest for rest in arguments(instructions(), "RUN") if "apt-get install" in rest]
+    installs = [rest for rest in arguments(final_stage(), "RUN") if "apt-get install" in rest]
     assert len(installs) == 1
     assert "xargs -a /tmp/packages-run.txt apt-get install -y --no-install-recommends &&" in installs[0]
     assert "scripts/packages-run.txt /tmp/packages-run.txt" in arguments(final_stage(), "COPY")

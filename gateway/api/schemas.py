@@ -1,12 +1,12 @@
 """Bodies of requests and answers."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
 
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
-from tongpin.gateway.records import JointChannelState, Role
+from tongpin.gateway.chain import Fault
+from tongpin.gateway.records import Role
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -70,6 +70,21 @@ class UserOut(BaseModel):
     is_disabled: bool
 
 
+class UserPage(BaseModel):
+    """``next``: give it as ``after`` for the following page; null = the last one."""
+
+    items: list[UserOut]
+    next: str | None
+
+
+class UserChange(Body):
+    """What is left out stays; ``agency`` null moves the user to the command centre."""
+
+    role: Role | None = None
+    agency: Slug | None = None
+    is_disabled: bool | None = None
+
+
 class TalkGroupIn(Body):
     id: Slug
     name: Name
@@ -126,28 +141,54 @@ class LegOut(BaseModel):
     last_audio_out_s_ago: float | None
 
 
-class JointChannelIn(Body):
-    """``expires_at`` needs a zone and must lie ahead: a joint channel without an end is a patch somebody forgot."""
+class CheckpointOut(BaseModel):
+    """Where the audit chain stood. ``mac`` is this installation's HMAC, ``key`` the name of its key."""
 
-    name: Name
-    purpose: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-    talk_groups: Annotated[list[Slug], Field(min_length=2, max_length=200)]
-    expires_at: AwareDatetime
-    lead_agency: Slug | None = None
+    sequence: int
+    hash: str
+    at: str
+    key: str
+    mac: str
 
 
-class JointChannelOut(BaseModel):
+class AuditEntryOut(BaseModel):
+    """``hash`` is SHA-256 over the canonical JSON of all fields but ``id``, ``name`` and itself."""
+
     id: str
     name: str
-    purpose: str
-    talk_groups: list[str]
-    lead_agency: str | None
-    state: JointChannelState
-    created_by: str
-    created_at: datetime
-    expires_at: datetime | None
-    closed_at: datetime | None
-    closed_by: str | None
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    agency: str | None
+    subject: str
+    detail: dict[str, JsonValue]
+    previous: str
+    hash: str
+
+
+class AuditPage(BaseModel):
+    """``checkpoint`` stands on the last page of the whole log, so that a file of it shows whether it was cut short."""
+
+    items: list[AuditEntryOut]
+    next: str | None
+    checkpoint: CheckpointOut | None
+
+
+class FindingOut(BaseModel):
+    fault: Fault
+    entry: int
+    text: str
+
+
+class VerdictOut(BaseModel):
+    """``first`` to ``last`` are the entries that were read."""
+
+    is_whole: bool
+    first: int
+    last: int
+    count: int
+    findings: list[FindingOut]
 
 
 class HealthOut(BaseModel):

@@ -1,16 +1,23 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.records import JointStore
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms
+from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import Repository
+from tongpin.gateway.records import People, TalkGroups
 from tongpin.gateway.rights import Identity
+from tongpin.gateway.things import Grids, Units
+from tongpin.gateway.transmissions import Transmission, TransmissionStore
 
 
 class Socket(Protocol):
@@ -21,6 +28,22 @@ class Socket(Protocol):
     async def send(self, text: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Recordings(Protocol):
+    """Recorded transmissions; see :class:`tongpin.gateway.recording.service.Recordings`."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def store(self) -> TransmissionStore: ...
+
+    def is_recording(self, transmission_id: str) -> bool: ...
+
+    async def live_peaks(self, transmission: Transmission) -> list[int]: ...
+
+    async def export(self, target: Path, rows: Sequence[Transmission], title: str, made_by: str) -> None: ...
 
 
 class StandardClients(Protocol):
@@ -69,7 +92,11 @@ class ApiServices:
         console: the folder of the built page.
     """
 
-    repository: Repository
+    people: People
+    talk_groups: TalkGroups
+    units: Units
+    grids: Grids
+    places: Places
     ping_store: Callable[[], Awaitable[None]]
     passwords: Passwords
     tokens: Tokens
@@ -78,8 +105,13 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    joint_store: JointStore
+    answers: Answers
+    terms: Terms
+    audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path
+    recordings: Recordings

@@ -22,6 +22,13 @@ class Talk:
     group: GroupId
 
 
+class Batch(Protocol):
+    """Sends one packet to all sinks of its kind in one call."""
+
+    def send(self, talk: int, packet: Packet) -> None:
+        """One packet to every sink of this batch that :meth:`Sink.begin` gave the talk to. Must not block."""
+
+
 class Sink(Protocol):
     """Takes packets of talks for one party. All calls come from the event loop's thread and must not block."""
 
@@ -33,3 +40,10 @@ class Sink(Protocol):
 
     def end(self, talk: int) -> None:
         """The talk is over for this sink."""
+
+
+class BatchSink(Sink, Protocol):
+    """A sink that is served through a batch: the hub calls the batch once, not ``send`` of each."""
+
+    @property
+    def batch(self) -> Batch: ...

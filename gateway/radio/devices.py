@@ -1,15 +1,18 @@
 """What sound devices and serial ports this machine has, with names and ids that stay when things are replugged."""
 
+import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tongpin.gateway.errors import DeviceError
+from tongpin.gateway.radio.drivers.hid import CHIPS
+from tongpin.gateway.radio.usb import DEV, is_usb_id, is_usb_meant, usb_node, usb_nodes
 
 _ALSA_CARD = re.compile(r"\(hw:(\d+),(\d+)\)")
-_SYS_SOUND = Path("/sys/class/sound")
 _SERIAL_BY_ID = Path("/dev/serial/by-id")
 
 Direction = Literal["capture", "playout"]
@@ -22,7 +25,7 @@ class SoundDevice:
     Attributes:
         index: PortAudio's number; changes when devices come and go.
         name: as PortAudio says it.
-        stable_id: ``usb-<where>-<serial>`` of a USB card's device, otherwise the name. May stand in the configuration.
+        stable_id: ``usb:PLACE:SERIAL`` of a USB card, otherwise the name. May stand in the configuration.
     """
 
     index: int
@@ -35,28 +38,35 @@ class SoundDevice:
 
 @dataclass(frozen=True, slots=True)
 class SerialPort:
-    """One serial port; ``stable_id`` is a path that stays when it is replugged, if the system offers one."""
+    """One serial port; ``stable_id`` is a path or id that stays when it is replugged, if there is one."""
 
     device: str
     stable_id: str
     description: str
 
 
-def _usb_id(card: str, number: str) -> str | None:
-    """The USB place and serial number of ALSA card ``card``, or None when it is not on USB."""
-    device = (_SYS_SOUND / f"card{card}" / "device").resolve()
-    for folder in (device, *device.parents):
-        if (folder / "idVendor").is_file():
-            serial = folder / "serial"
-            text = serial.read_text(errors="replace").strip() if serial.is_file() else "none"
-            return f"usb-{folder.name}-{text}-{number}"
-    return None
+@dataclass(frozen=True, slots=True)
+class KeyingChip:
+    """A USB sound chip whose pins can key. Its sound card has the same ``stable_id``.
+
+    Attributes:
+        card: the sound card of the same USB device, as /sys/class/sound calls it; empty when it has none.
+        can_open: whether we may read and write its node.
+    """
+
+    device: str
+    stable_id: str
+    chip: str
+    pins: int
+    card: str
+    can_open: bool
 
 
 def stable_id(name: str) -> str:
     """The id of a PortAudio device by its name."""
     match = _ALSA_CARD.search(name)
-    return (_usb_id(match[1], match[2]) if match else None) or name
+    node = usb_node("sound", f"card{match[1]}") if match else None
+    return node.stable_id if node is not None else name
 
 
 def list_sound_devices() -> list[SoundDevice]:
@@ -97,6 +107,10 @@ def find_device(devices: Sequence[SoundDevice], wanted: str, direction: Directio
     """
     able = [device for device in devices if (device.can_capture if direction == "capture" else device.can_play)]
     exact = [device for device in able if wanted in (device.name, device.stable_id)]
+    if is_usb_id(wanted):
+        exact = [device for device in able if is_usb_meant(wanted, device.stable_id)]
+        if len({device.stable_id for device in exact}) > 1:
+            raise DeviceError(f"several {direction} devices are {wanted!r}; name the place as well")
     if exact:
         return exact[0]
     partial = [device for device in able if wanted.casefold() in device.name.casefold()]
@@ -108,13 +122,41 @@ def find_device(devices: Sequence[SoundDevice], wanted: str, direction: Directio
 
 
 def list_serial_ports() -> list[SerialPort]:
-    """All serial ports, by name."""
+    """All serial ports, by name. Of an adapter with one port the id is its place and serial number."""
     from serial.tools import list_ports
 
     links: dict[str, str] = {}
     if _SERIAL_BY_ID.is_dir():
         links = {str(link.resolve()): str(link) for link in sorted(_SERIAL_BY_ID.iterdir())}
+    nodes = list(usb_nodes("tty"))
+    single = Counter(node.stable_id for node in nodes)
+    ids = {str(node.node): node.stable_id for node in nodes if single[node.stable_id] == 1}
     return [
-        SerialPort(port.device, links.get(str(Path(port.device).resolve()), port.device), port.description)
+        SerialPort(
+            port.device,
+            ids.get(port.device) or links.get(str(Path(port.device).resolve()), port.device),
+            port.description,
+        )
         for port in sorted(list_ports.comports(), key=lambda port: port.device)
     ]
+
+
+def list_keying_chips() -> list[KeyingChip]:
+    """All USB sound chips with pins that key, each with the sound card beside it."""
+    cards = {node.stable_id: str(node.node) for node in usb_nodes("sound")}
+    found = []
+    for node in usb_nodes("hidraw"):
+        chip = CHIPS.get((node.vendor, node.product))
+        if chip is not None:
+            can_open = os.access(node.node, os.R_OK | os.W_OK)
+            found.append(
+                KeyingChip(
+                    str(node.node), node.stable_id, chip.name, chip.pins, cards.get(node.stable_id, ""), can_open
+                )
+            )
+    return found
+
+
+def list_gpio_chips() -> list[str]:
+    """The GPIO chips of this machine; their lines are what ``gpioinfo`` lists."""
+    return sorted(str(node) for node in DEV.glob("gpiochip*"))

@@ -11,12 +11,14 @@ from time import monotonic
 from typing import Final
 
 from tongpin.gateway.errors import DeviceError
-from tongpin.gateway.radio.drivers.line import KeyLine
+from tongpin.gateway.radio.drivers.line import NO_INPUTS, KeyLine, LineInputs
 
 MAX_LEASE_S = 0.5
 """However long a lease is asked for, the line is inactive this long after the last renewal."""
-_COS_POLL_S = 0.01
-_FIRST_RETRY_S = 0.5
+REST_S = 3.0
+"""Key time adds up over transmissions with shorter pauses than this, so that keying anew does not evade the limit."""
+_FIRST_RETRY_S = 0.1
+"""Soon, because opening a line is what makes it inactive again."""
 _LAST_RETRY_S = 5.0
 
 KeyMovedCallback = Callable[[bool, str], None]
@@ -28,25 +30,36 @@ LineMovedCallback = Callable[[bool, str], None]
 class Keyer:
     """Drives one line. All methods may be called from any thread and return at once, except close.
 
-    It never keys by itself: not at the start, and not after a failed line comes back unless the lease still runs.
+    It never keys by itself: not at the start, and not when a line that has failed comes back.
     """
 
     def __init__(
-        self, line: KeyLine, limit_s: float, key_moved: KeyMovedCallback, line_moved: LineMovedCallback
+        self,
+        line: KeyLine,
+        limit_s: float,
+        key_moved: KeyMovedCallback,
+        line_moved: LineMovedCallback,
+        rest_s: float = REST_S,
     ) -> None:
-        """Args: limit_s: longest unbroken transmission; after it the key stays off until :meth:`unkey`."""
+        """Args: limit_s: most key time without a pause of ``rest_s``; after it the key stays off until :meth:`unkey`
+        and for ``rest_s``.
+        """
         self._line: Final = line
         self._limit_s: Final = limit_s
+        self._rest_s: Final = rest_s
         self._key_moved: Final = key_moved
         self._line_moved: Final = line_moved
         self._changed = threading.Condition()
         self._lease_until = float("-inf")
         self._unkey_cause: str | None = None
         self._keyed_at: float | None = None
+        self._unkeyed_at = float("-inf")
+        self._spent_s = 0.0
+        """Key time of the transmissions before this one that no rest has forgiven."""
         self._is_over_limit = False
         self._is_closing = False
         self._is_online: bool | None = None
-        self._cos: bool | None = None
+        self._inputs = NO_INPUTS
         self._thread = threading.Thread(target=self._run, name="keyer", daemon=True)
 
     @property
@@ -59,9 +72,9 @@ class Keyer:
         return monotonic() < self._lease_until
 
     @property
-    def cos(self) -> bool | None:
-        """The COS input as of the last poll (every 10 ms); None without one, and while the line is gone."""
-        return self._cos
+    def inputs(self) -> LineInputs:
+        """As of the last poll (every 10 ms on most lines); all None while the line is gone."""
+        return self._inputs
 
     @property
     def is_online(self) -> bool:
@@ -80,7 +93,7 @@ class Keyer:
     def lease(self, lease_s: float) -> None:
         """Key, or stay keyed, for ``lease_s`` seconds from now, at most :data:`MAX_LEASE_S`."""
         with self._changed:
-            if not self._line.can_key or self._is_over_limit or self._is_closing:
+            if not self._line.can_key or self._is_over_limit or self._is_closing or self._is_resting(monotonic()):
                 return
             is_first = self._keyed_at is None
             self._unkey_cause = None
@@ -118,8 +131,10 @@ class Keyer:
                     self._note_line(True, "")
                     self._serve()
                 except DeviceError as error:
+                    with self._changed:
+                        self._lease_until = float("-inf")
                     self._line.close()
-                    self._cos = None
+                    self._inputs = NO_INPUTS
                     self._note_unkeyed("the keying line failed")
                     self._note_line(False, str(error))
                 with self._changed:
@@ -131,7 +146,8 @@ class Keyer:
             self._note_unkeyed("the worker ends")
 
     def _serve(self) -> None:
-        """Watch lease, limit and COS until closing. Raises DeviceError when the line fails."""
+        """Watch lease, limit and inputs until closing. Raises DeviceError when the line fails."""
+        read_at = monotonic()
         while True:
             now = monotonic()
             cause = self._cause_to_unkey(now)
@@ -141,13 +157,16 @@ class Keyer:
             elif self._keyed_at is None and cause is None:
                 self._line.set(True)
                 self._keyed_at = monotonic()
+                if self._keyed_at - self._unkeyed_at >= self._rest_s:
+                    self._spent_s = 0.0
                 self._key_moved(True, "asked")
-            if self._line.has_cos:
-                self._cos = self._line.read_cos()
+            if now >= read_at:
+                self._inputs = self._line.read()
+                read_at = monotonic() + self._line.poll_s
             with self._changed:
                 if self._is_closing:
                     return
-                wait_s = self._wait_s(monotonic())
+                wait_s = self._wait_s(monotonic(), read_at)
                 if wait_s > 0:
                     self._changed.wait(wait_s)
 
@@ -156,7 +175,7 @@ class Keyer:
         with self._changed:
             if self._is_closing:
                 return "the worker ends"
-            if self._keyed_at is not None and now >= self._keyed_at + self._limit_s:
+            if self._keyed_at is not None and now >= self._limit_at(self._keyed_at):
                 self._is_over_limit = True
                 self._lease_until = float("-inf")
                 return "talk limit of the keyer"
@@ -165,17 +184,26 @@ class Keyer:
             cause, self._unkey_cause = self._unkey_cause, None
             return cause or "the lease ran out"
 
-    def _wait_s(self, now: float) -> float:
+    def _is_resting(self, now: float) -> bool:
+        """Whether the limit is used up and the pause after it is still too short."""
+        return self._keyed_at is None and self._spent_s >= self._limit_s and now < self._unkeyed_at + self._rest_s
+
+    def _limit_at(self, keyed_at: float) -> float:
+        return keyed_at + self._limit_s - self._spent_s
+
+    def _wait_s(self, now: float, read_at: float) -> float:
         """How long nothing can happen; holds the lock. A new lease or unkey wakes earlier."""
-        wait_s = _COS_POLL_S if self._line.has_cos else 60.0
+        wait_s = read_at - now
         if self._keyed_at is not None:
-            wait_s = min(wait_s, self._lease_until - now, self._keyed_at + self._limit_s - now)
+            wait_s = min(wait_s, self._lease_until - now, self._limit_at(self._keyed_at) - now)
         elif now < self._lease_until:
             wait_s = 0.0
         return wait_s
 
     def _note_unkeyed(self, cause: str) -> None:
         if self._keyed_at is not None:
+            self._unkeyed_at = monotonic()
+            self._spent_s += self._unkeyed_at - self._keyed_at
             self._keyed_at = None
             self._key_moved(False, cause)
 

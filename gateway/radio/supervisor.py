@@ -282,7 +282,7 @@ class LegSupervisor:
         self._is_ready = False
         self._last = None
         try:
-            await asyncio.to_thread(drive_inactive, self._config.keyer)
+            await asyncio.to_thread(drive_inactive, self._config)
         except Exception as error:
             _LOG.error("leg %s: the line could not be made inactive: %s", self._config.name, error)
         reason = self._failure or "the worker has ended"

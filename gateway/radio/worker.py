@@ -73,7 +73,7 @@ class Worker:
         self._waker = Waker()
         self._key_moves: deque[tuple[bool, str]] = deque(maxlen=16)
         self._line_reason = "starting"
-        self._keyer = Keyer(make_line(config.keyer), config.keyer_limit_s, self._on_key_moved, self._on_line_moved)
+        self._keyer = Keyer(make_line(config), config.keyer_limit_s, self._on_key_moved, self._on_line_moved)
         self._card = self._make_card()
         self._receiver = Receiver(config)
         self._transmitter = Transmitter(config)
@@ -154,7 +154,7 @@ class Worker:
     def _receive(self, now: float) -> None:
         while (mark := self._card.capture.read_into(self._captured)) is not None:
             if self._config.has_cos:
-                self._cos = self._keyer.cos if mark == UNMARKED else mark == CARRIER
+                self._cos = self._keyer.inputs.cos if mark == UNMARKED else mark == CARRIER
             is_deaf = self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
             heard = self._receiver.push(self._captured, self._cos, is_deaf, now)
             if heard.opened is not None:

@@ -1,122 +1,263 @@
-"""Text work on offers and answers: limits, foreign m-lines, Opus only, and how we want it sent."""
+"""Text work on offers and answers: limits, what an offer says of its sender, and the answer from a template."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from tongpin.gateway.errors import CallerError
 
 MAX_BYTES = 32 * 1024
 MAX_SECTIONS = 20
+MAX_CANDIDATES = 16
 FMTP = "minptime=20;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate=40000;usedtx=0"
 """Mono, FEC, no DTX. 40 kbit/s and no maxplaybackrate: wide-band clean speech scores PESQ > 3.8 after one encoding."""
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 
-_RTPMAP_OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2\s*$", re.IGNORECASE | re.MULTILINE)
-_PAYLOAD_LINE = re.compile(r"^a=(?:rtpmap|fmtp|rtcp-fb):(\d+)\b")
-_MID = re.compile(r"^a=mid:(\S+)\s*$", re.MULTILINE)
-_DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+_RTPMAP_OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2\s*$", re.IGNORECASE)
+_EXTMAP = re.compile(r"^a=extmap:(\d+)(?:/\w+)? (\S+)")
+_FRAGMENT = re.compile(r"[A-Za-z0-9+/_=-]{4,256}")  # browsers keep to ice-char; some libraries do not
+_PASSWORD = re.compile(r"[A-Za-z0-9+/_=-]{22,256}")
+_DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One m-line of an offer. ``is_ours`` = audio with Opus; anything else is turned down."""
+    """One m-line of an offer.
+
+    Attributes:
+        is_ours: audio with Opus; anything else is turned down.
+        payload_type: Opus's number; 0 when it is not ours.
+        level_id: the header extension with the audio level, or None.
+    """
 
     media: str
     mid: str | None
     direction: str
     is_ours: bool
+    payload_type: int = 0
+    level_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer that aiortc can take.
+    """An offer that can be answered: one bundle of our m-lines over one transport.
 
     Attributes:
-        sdp: the text with only our m-lines, Opus only.
-        sections: all m-lines of the original, in order.
+        sections: all m-lines, in order.
+        setup: the DTLS role it offers: ``actpass``, ``active`` or ``passive``.
+        fingerprints: by digest name in lower case.
+        candidates: addresses and ports; names (mDNS) and TCP are left out.
     """
 
-    sdp: str
     sections: tuple[Section, ...]
+    fragment: str
+    password: str
+    setup: str
+    fingerprints: Mapping[str, str]
+    is_lite: bool
+    candidates: tuple[tuple[str, int], ...]
 
     @property
     def ours(self) -> list[Section]:
         return [section for section in self.sections if section.is_ours]
 
 
-def read_offer(text: str) -> Offer:
-    """Check and prepare an offer.
+@dataclass(slots=True)
+class _Block:
+    """The lines of the session part or of one m-line, by what we look for."""
+
+    words: list[str] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    direction: str | None = None
+    opus: list[int] = field(default_factory=list)
+    level_id: int | None = None
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    candidates: list[tuple[str, int]] = field(default_factory=list)
+    is_lite: bool = False
+
+    def take(self, line: str) -> None:
+        if not line.startswith("a="):
+            return
+        name, _, value = line[2:].partition(":")
+        value = value.strip()
+        if name in ("mid", "ice-ufrag", "ice-pwd", "setup"):
+            self.values.setdefault(name, value)
+        elif name in _DIRECTIONS:
+            self.direction = name
+        elif name == "rtpmap":
+            found = _RTPMAP_OPUS.match(line)
+            if found is not None:
+                self.opus.append(int(found.group(1)))
+        elif name == "extmap":
+            found = _EXTMAP.match(line)
+            if found is not None and found.group(2) == AUDIO_LEVEL and 1 <= int(found.group(1)) <= 255:
+                self.level_id = int(found.group(1))
+        elif name == "fingerprint":
+            digest, _, text = value.partition(" ")
+            self.fingerprints[digest.lower()] = text.strip()
+        elif name == "candidate" and len(self.candidates) < MAX_CANDIDATES:
+            candidate = read_candidate(value)
+            if candidate is not None:
+                self.candidates.append(candidate)
+        elif name == "ice-lite":
+            self.is_lite = True
+
+
+def read_candidate(text: str) -> tuple[str, int] | None:
+    """Address and port of a candidate that we may send to; None for names and TCP.
 
     Raises:
-        CallerError: 413 too large; 422 not an SDP offer with an Opus audio m-line.
+        ValueError: it is no candidate.
+    """
+    words = text.split()
+    if len(words) < 8 or words[6] != "typ" or not words[5].isdigit() or not words[3].isdigit():
+        raise ValueError("not a candidate")
+    port = int(words[5])
+    if words[2].lower() != "udp" or not 1 <= port <= 65_535:
+        return None
+    try:
+        host = ip_address(words[4])
+    except ValueError:
+        return None
+    return None if host.is_multicast or host.is_unspecified else (str(host), port)
+
+
+def read_offer(text: str) -> Offer:
+    """Check an offer.
+
+    Raises:
+        CallerError: 413 too large; 422 not an SDP offer with an Opus audio m-line over DTLS-SRTP.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise CallerError(413, "sdp-too-large", f"the offer is larger than {MAX_BYTES} bytes")
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
     if not lines or lines[0] != "v=0":
         raise CallerError(422, "sdp-malformed", "the offer is not SDP: it must begin with v=0")
-    starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
-    if not starts:
+    head = _Block()
+    blocks: list[_Block] = []
+    try:
+        for line in lines:
+            if line.startswith("m="):
+                if len(blocks) == MAX_SECTIONS:
+                    raise CallerError(422, "sdp-too-many-sections", f"the offer has more than {MAX_SECTIONS} m-lines")
+                blocks.append(_Block(words=line[2:].split()))
+                if len(blocks[-1].words) < 4:
+                    raise CallerError(422, "sdp-malformed", f"m-line {len(blocks)} of the offer is cut short")
+            else:
+                (blocks[-1] if blocks else head).take(line)
+    except ValueError as error:
+        raise CallerError(422, "sdp-malformed", "the offer has a line that cannot be read") from error
+    if not blocks:
         raise CallerError(422, "sdp-without-media", "the offer has no m-line")
-    if len(starts) > MAX_SECTIONS:
-        raise CallerError(422, "sdp-too-many-sections", f"the offer has more than {MAX_SECTIONS} m-lines")
-    head = lines[: starts[0]]
-    session_direction = _DIRECTION.search("\n".join(head))
-    sections: list[Section] = []
-    kept: list[str] = []
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        part = lines[start:end]
-        words = part[0][2:].split()
-        if len(words) < 4:
-            raise CallerError(422, "sdp-malformed", f"m-line {len(sections) + 1} of the offer is cut short")
-        body = "\n".join(part)
-        mid = _MID.search(body)
-        direction = _DIRECTION.search(body) or session_direction
-        payloads = set(_RTPMAP_OPUS.findall(body)) & set(words[3:])
-        is_ours = words[0] == "audio" and "SAVPF" in words[2] and words[1] != "0" and bool(payloads)
-        sections.append(
-            Section(words[0], mid.group(1) if mid else None, direction.group(1) if direction else "sendrecv", is_ours)
-        )
-        if is_ours:
-            kept += _opus_only(part, words, payloads)
-    if not any(section.is_ours for section in sections):
+    sections = tuple(_section(block, head) for block in blocks)
+    first = next((block for block, section in zip(blocks, sections, strict=True) if section.is_ours), None)
+    if first is None:
         raise CallerError(422, "no-opus-audio", "the offer has no audio m-line with Opus")
-    mids = [section.mid for section in sections if section.is_ours and section.mid is not None]
-    head = [line for line in head if not line.startswith("a=group:")]
+
+    def said(name: str) -> str:
+        return first.values.get(name) or head.values.get(name) or ""
+
+    fragment, password = said("ice-ufrag"), said("ice-pwd")
+    if not _FRAGMENT.fullmatch(fragment) or not _PASSWORD.fullmatch(password):
+        raise CallerError(422, "sdp-without-ice", "the offer has no usable a=ice-ufrag and a=ice-pwd")
+    fingerprints = first.fingerprints or head.fingerprints
+    if not fingerprints:
+        raise CallerError(422, "sdp-without-dtls", "the offer has no a=fingerprint: only DTLS-SRTP is taken")
+    setup = said("setup") or "actpass"
+    if setup not in ("actpass", "active", "passive"):
+        raise CallerError(422, "sdp-malformed", f"the offer's a=setup:{setup} cannot be answered")
+    candidates = tuple(dict.fromkeys(first.candidates + head.candidates))[:MAX_CANDIDATES]
+    return Offer(sections, fragment, password, setup, fingerprints, head.is_lite, candidates)
+
+
+def _section(block: _Block, head: _Block) -> Section:
+    words = block.words
+    offered = [int(word) for word in words[3:] if word.isascii() and word.isdigit() and len(word) <= 3]
+    payloads = [payload for payload in offered if payload in block.opus and payload <= 127]
+    is_ours = words[0] == "audio" and "SAVPF" in words[2] and words[1] != "0" and bool(payloads)
+    return Section(
+        words[0],
+        block.values.get("mid"),
+        block.direction or head.direction or "sendrecv",
+        is_ours,
+        payloads[0] if is_ours else 0,
+        block.level_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the answer says to one of our m-lines. ``ssrc`` is None when we send nothing there."""
+
+    direction: str
+    ssrc: int | None
+
+
+def write_answer(
+    offer: Offer,
+    answered: Sequence[Answered],
+    *,
+    fragment: str,
+    password: str,
+    fingerprint: str,
+    setup: str,
+    candidates: str,
+    port: int,
+    name: str,
+) -> str:
+    """The answer, with the foreign m-lines turned down in their places.
+
+    Args:
+        answered: one for each of ``offer.ours``.
+        candidates: their lines, from :func:`candidate_lines`.
+        name: groups our tracks (CNAME and stream id).
+    """
+    mids = [section.mid for section in offer.ours if section.mid is not None]
+    transport = (
+        f"a=ice-ufrag:{fragment}\r\na=ice-pwd:{password}\r\na=ice-options:trickle\r\n"
+        f"a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\n"
+    )
+    out = [f"v=0\r\no=- {int(fragment[:12], 16)} 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"]
     if mids:
-        head.append("a=group:BUNDLE " + " ".join(mids))
-    return Offer("\r\n".join([*head, *kept]) + "\r\n", tuple(sections))
-
-
-def _opus_only(part: list[str], words: list[str], payloads: set[str]) -> list[str]:
-    first = min(payloads, key=words.index)
-    out = ["m=" + " ".join([*words[:3], first])]
-    for line in part[1:]:
-        payload = _PAYLOAD_LINE.match(line)
-        if payload is None or payload.group(1) == first:
-            out.append(line)
-    return out
-
-
-def finish_answer(text: str, offer: Offer) -> str:
-    """Say how we want Opus sent, and turn down the foreign m-lines in their places."""
-    blocks = re.split(r"(?m)^(?=m=)", text.replace("\r\n", "\n"))
-    ours = iter(blocks[1:])
-    out = [blocks[0]]
+        out.append(f"a=group:BUNDLE {' '.join(mids)}\r\n")
+    out.append("a=msid-semantic:WMS *\r\n")
+    ours = iter(answered)
+    is_first = True
     for index, section in enumerate(offer.sections):
-        if section.is_ours:
-            out.append(_with_fmtp(next(ours)))
-        else:
-            mid = section.mid if section.mid is not None else str(index)
-            out.append(f"m={section.media} 0 UDP/TLS/RTP/SAVPF 0\nc=IN IP4 0.0.0.0\na=inactive\na=mid:{mid}\n")
-    return "".join(out).replace("\n", "\r\n")
+        mid = section.mid if section.mid is not None else str(index)
+        if not section.is_ours:
+            protocol = "UDP/DTLS/SCTP webrtc-datachannel" if section.media == "application" else "UDP/TLS/RTP/SAVPF 0"
+            out.append(f"m={section.media} 0 {protocol}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:{mid}\r\n")
+            continue
+        said = next(ours)
+        payload = section.payload_type
+        out.append(
+            f"m=audio {port} UDP/TLS/RTP/SAVPF {payload}\r\nc=IN IP4 0.0.0.0\r\na={said.direction}\r\n"
+            f"a=mid:{mid}\r\na=rtcp-mux\r\n{transport}"
+            f"a=rtpmap:{payload} opus/48000/2\r\na=fmtp:{payload} {FMTP}\r\na=ptime:20\r\na=maxptime:20\r\n"
+        )
+        if section.level_id is not None:
+            out.append(f"a=extmap:{section.level_id} {AUDIO_LEVEL}\r\n")
+        if said.ssrc is not None:
+            out.append(f"a=msid:{name} {name}-{index}\r\na=ssrc:{said.ssrc} cname:{name}\r\n")
+        if is_first:
+            out.append(candidates)
+            is_first = False
+    return "".join(out)
 
 
-def _with_fmtp(block: str) -> str:
-    found = _RTPMAP_OPUS.search(block)
-    if found is None:
-        return block
-    payload = found.group(1)
-    lines = [line for line in block.split("\n") if line and not line.startswith((f"a=fmtp:{payload} ", "a=ptime:"))]
-    at = lines.index(found.group(0).rstrip())
-    lines[at + 1 : at + 1] = [f"a=fmtp:{payload} {FMTP}", "a=ptime:20", "a=maxptime:20"]
-    return "\n".join(lines) + "\n"
+def candidate_lines(addresses: Iterable[str], port: int, public_ip: str | None) -> str:
+    """The candidates of this gateway: one host candidate for each address, and the public one behind a NAT."""
+    addresses = list(addresses)
+    lines = []
+    for index, host in enumerate(addresses):
+        priority = 126 << 24 | (65_535 - index) << 8 | 255
+        lines.append(f"a=candidate:{index + 1} 1 udp {priority} {host} {port} typ host\r\n")
+    if public_ip is not None and public_ip not in addresses:
+        is_ipv6 = ":" in public_ip
+        base = next((host for host in addresses if (":" in host) == is_ipv6), "::" if is_ipv6 else "0.0.0.0")
+        priority = 100 << 24 | 65_535 << 8 | 255
+        own = f"{len(addresses) + 1} 1 udp {priority} {public_ip} {port}"
+        lines.append(f"a=candidate:{own} typ srflx raddr {base} rport {port}\r\n")
+    return "".join([*lines, "a=end-of-candidates\r\n"])

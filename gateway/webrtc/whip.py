@@ -6,7 +6,7 @@ smallest ones of late, since an encoder with a variable bit rate spends bits on 
 """
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -49,13 +49,10 @@ class VoiceActivity:
 class _Resource:
     user: str
     peer: MediaPeer
-    is_talker: bool
 
 
 class StandardClients:
     """The WHIP and WHEP resources of this gateway. Event-loop thread only."""
-
-    LIMIT_PER_USER = 32
 
     def __init__(
         self,
@@ -63,8 +60,11 @@ class StandardClients:
         hub: Hub,
         dispatcher: Dispatcher,
         spawn: Callable[[Awaitable[None]], None],
+        max_per_user: int = 32,
     ) -> None:
         """``spawn`` runs a clean-up in the background of the composition root."""
+        self._max_per_user = max_per_user
+        self._counts: Counter[str] = Counter()
         self._engine = engine
         self._hub = hub
         self._dispatcher = dispatcher
@@ -110,8 +110,12 @@ class StandardClients:
     def _create(
         self, party: PartyId, user: str, received: Callable[[Packet, int | None], None], slots: int
     ) -> MediaPeer:
-        if sum(resource.user == user for resource in self._resources.values()) >= self.LIMIT_PER_USER:
-            raise CallerError(429, "too-many-resources", f"{self.LIMIT_PER_USER} WHIP and WHEP connections a user")
+        if self._counts[user] >= self._max_per_user:
+            raise CallerError(
+                429,
+                "too-many-resources",
+                f"a user has {self._max_per_user} WHIP and WHEP connections at most (webrtc.max_per_user)",
+            )
         return self._engine.create_peer(
             party,
             received,
@@ -134,7 +138,8 @@ class StandardClients:
     ) -> tuple[str, str]:
         is_talker = kind is PartyKind.WHIP
         resource = party.partition(":")[2]
-        self._resources[resource] = _Resource(user, peer, is_talker)
+        self._resources[resource] = _Resource(user, peer)
+        self._counts[user] += 1
         try:
             self._dispatcher.apply(AttachParty(party, kind, label, AgencyId(agency) if agency else None))
             membership = SetMembership(party, GroupId(group), may_listen=not is_talker, may_talk=is_talker)
@@ -156,6 +161,9 @@ class StandardClients:
         resource = self._resources.pop(party.partition(":")[2], None)
         if resource is None:
             return
+        self._counts[resource.user] -= 1
+        if not self._counts[resource.user]:
+            del self._counts[resource.user]
         self._dispatcher.apply(DetachParty(party))
         self._hub.remove_sink(party)
         self._hub.remove_source(party)

@@ -92,7 +92,8 @@ def _others(make: Callable[[], Opinion]) -> Callable[[scenes.Scene], list[Interv
         for index, frame in enumerate(scene.pcm.reshape(-1, FRAME_SAMPLES)):
             if opinion.push(frame):
                 last = index
-                opened = max(0, index - _PRE_ROLL) if opened < 0 else opened
+                if opened < 0:
+                    opened = max(found[-1][1] // FRAME_SAMPLES if found else 0, index - _PRE_ROLL)
             elif opened >= 0 and index - last > _HANG:
                 found.append((opened * FRAME_SAMPLES, (last + _HANG) * FRAME_SAMPLES))
                 opened = -1
@@ -153,7 +154,7 @@ class Speech:
         self.missed_sources += other.missed_sources
 
     @staticmethod
-    def of(scene: scenes.Scene, found: Iterable[Interval], sources: list[str]) -> "Speech":
+    def of(scene: scenes.Scene, found: Iterable[Interval], sources: list[str], *, has_cos: bool) -> "Speech":
         found = list(found)
         result = Speech(onsets=len(scene.speech))
         for (onset, end), source in zip(scene.speech, sources, strict=True):
@@ -166,9 +167,10 @@ class Speech:
                 result.clipped_ms.append(begin / 48)
             result.speech_samples += end - onset
             result.lost_samples += end - onset - sum(min(b, end) - max(a, onset) for a, b in heard)
-        # A look-ahead of 200 ms and a frame may lie before an onset; an opening that lies elsewhere is false.
+        # A look-ahead of 200 ms and a frame may lie before an onset, with COS all of the carrier's lead.
+        lead = 48_000 if has_cos else 16_000
         result.false_opens = sum(
-            1 for a, _ in found if not any(onset - 16_000 <= a < end + 4_800 for onset, end in scene.speech)
+            1 for a, _ in found if not any(onset - lead <= a < end + 4_800 for onset, end in scene.speech)
         )
         return result
 
@@ -203,7 +205,7 @@ def _speech(job: Job, voices: tuple[Utterance, ...], rng: np.random.Generator) -
     else:
         scene = scenes.speech_scene(said, fm.random_channel(rng, float(job.key), is_clean=True), rng, level)
     sources = [one.source for one in said]
-    return {name: Speech.of(scene, GATES[name](scene), sources) for name in job.gates}
+    return {name: Speech.of(scene, GATES[name](scene), sources, has_cos=name == "ours, COS") for name in job.gates}
 
 
 def _events(job: Job, rng: np.random.Generator) -> dict[str, int]:

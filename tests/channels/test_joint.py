@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,21 +44,21 @@ OWNERS: dict[str, str | None] = {"police-1": "gongan", "urban-1": "chengguan", "
 HOUR = timedelta(hours=1)
 
 
-def channel(**more: object) -> JointChannel:
+def channel(**more: Any) -> JointChannel:
     members = tuple(Member(MemberKind.TALK_GROUP, group) for group in OWNERS)
     made = JointChannel("jc-1", "Boy on a ledge", "rescue", members, "duty", AT, AT + HOUR)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def agreement(*agencies: str, centre: bool = True) -> Agreement:
     return Agreement("ag-1", "Joint service", agencies, centre, "chief", AT - HOUR)
 
 
-def proposed(*agreements: Agreement, proposer: str | None = None, **more: object) -> JointChannel:
+def proposed(*agreements: Agreement, proposer: str | None = None, **more: Any) -> JointChannel:
     return propose(with_members(channel(proposer=proposer, **more), OWNERS, agreements, AT))
 
 
-def agreed(**more: object) -> JointChannel:
+def agreed(**more: Any) -> JointChannel:
     found = proposed(agreement("gongan", "chengguan", "xiaofang"), **more)
     assert found.state is JointState.SCHEDULED
     return found

@@ -137,7 +137,7 @@ def stored_hash(config: Path) -> str:
     [
         (("add", "chen", "--password-stdin"), "short\n", "12 to 256 characters"),
         (("add", "chen", "--password-stdin"), "x" * 257 + "\n", "12 to 256 characters"),
-        (("add", "chen", "--agency", "nix", "--password-stdin"), PASSWORD + "\n", "does not exist"),
+        (("add", "chen", "--agency", "nix", "--password-stdin"), PASSWORD + "\n", "unknown or retired agencies: nix"),
         (("add", "wang", "--password-stdin"), PASSWORD + "\n", "exists already"),
         (("passwd", "nobody", "--password-stdin"), PASSWORD + "\n", "there is no user 'nobody'"),
         (("disable", "nobody"), "", "there is no user 'nobody'"),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tongpin.config.keyers import SerialKeyer
 from tongpin.config.load import MAX_BYTES, ConfigError, load
-from tongpin.config.models import SerialKeyer, SimCard, TlsFiles
+from tongpin.config.models import SimCard, TlsFiles
 
 ROOM = Path(__file__).parents[2] / "config"
 
@@ -37,7 +38,8 @@ WRONG = {
     "alias ring": ("a: &a [*a]\n", "1:1: a: no such key"),
     "unknown kind": (
         "legs:\n  - {name: a, card: {kind: sim}, keyer: {kind: serail}}\n",
-        "2:48: legs.0.keyer.kind: 'serail' is unknown; choose one of 'serial', 'vox', 'none', 'sim'",
+        "2:48: legs.0.keyer.kind: 'serail' is unknown; "
+        "choose one of 'serial', 'cm108', 'gpio', 'rigctl', 'vox', 'none', 'sim'",
     ),
     "no kind": ("legs:\n  - {name: a, card: {device: x}}\n", "2:21: legs.0.card: 'kind' is missing"),
     "key of another kind": (

@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.radio.legs import SimFolder
 from tongpin.channels.commands import Command
 from tongpin.channels.effects import Effect
+from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.switchboard import Switchboard
 from tongpin.channels.view import View
 from tongpin.gateway.legs import Legs
@@ -18,6 +19,9 @@ class _Floor:
         return []
 
     check = apply
+
+    def agency_of(self, group: GroupId) -> AgencyId | None:
+        return None
 
     def view(self) -> View:
         return Switchboard().view()

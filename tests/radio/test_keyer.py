@@ -7,11 +7,21 @@ from time import monotonic
 
 import pytest
 
-from tests.radio.lines import PYSERIAL_WARNINGS, Bench, Rfc2217Bench, SimBench
-from tongpin.config.models import NoKeyer, VoxKeyer
+from tests.radio.lines import (
+    PYSERIAL_WARNINGS,
+    Bench,
+    GpioBench,
+    HamlibBench,
+    HidBench,
+    Rfc2217Bench,
+    RigctlBench,
+    SimBench,
+    leg_on,
+)
+from tongpin.config.keyers import NoKeyer, VoxKeyer
 from tongpin.gateway.errors import DeviceError
 from tongpin.gateway.radio.drivers import drive_inactive, make_line
-from tongpin.gateway.radio.drivers.line import KeyLine
+from tongpin.gateway.radio.drivers.line import NO_INPUTS, KeyLine, LineInputs
 from tongpin.gateway.radio.keyer import MAX_LEASE_S, Keyer
 
 LIMIT_S = 10.0
@@ -47,16 +57,26 @@ class Watch:
         self.wait(lambda: bool(self.lines) and self.lines[-1][0] is is_online)
 
 
-@pytest.fixture(params=["sim", "serial", "serial-active-low"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["sim", "serial", "serial-active-low", "cm108", "cm108-active-low", "rigctl", "hamlib", "gpio"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     made: Bench
     match request.param:
         case "sim":
             made = SimBench(tmp_path)
         case "serial":
             made = Rfc2217Bench()
-        case _:
+        case "serial-active-low":
             made = Rfc2217Bench(is_active_low=True)
+        case "cm108":
+            made = HidBench(tmp_path)
+        case "cm108-active-low":
+            made = HidBench(tmp_path, is_active_low=True)
+        case "rigctl":
+            made = RigctlBench()
+        case "hamlib":
+            made = HamlibBench()
+        case _:
+            made = GpioBench(monkeypatch)
     yield made
     made.close()
 
@@ -77,8 +97,8 @@ def watch() -> Watch:
 def start(watch: Watch) -> Iterator[Callable[..., Keyer]]:
     started: list[Keyer] = []
 
-    def go(line: KeyLine, limit_s: float = 60.0) -> Keyer:
-        keyer = Keyer(line, limit_s, watch.key_moved, watch.line_moved)
+    def go(line: KeyLine, limit_s: float = 60.0, rest_s: float = 0.0) -> Keyer:
+        keyer = Keyer(line, limit_s, watch.key_moved, watch.line_moved, rest_s)
         started.append(keyer)
         keyer.start()
         watch.wait_online(True)
@@ -99,13 +119,13 @@ def eventually(is_so: Callable[[], bool]) -> None:
 
 class TestEveryLine:
     def test_starting_leaves_it_inactive(self, bench: Bench, start: Callable[..., Keyer], watch: Watch) -> None:
-        keyer = start(make_line(bench.config))
+        keyer = start(make_line(leg_on(bench.config)))
         eventually(lambda: bench.level() is False)
         assert not keyer.is_keyed
         assert watch.moves == []
 
     def test_a_lease_keys_and_running_out_unkeys(self, bench: Bench, start: Callable[..., Keyer], watch: Watch) -> None:
-        keyer = start(make_line(bench.config))
+        keyer = start(make_line(leg_on(bench.config)))
         asked_at = monotonic()
         keyer.lease(60.0)
         watch.wait_keyed(True)
@@ -119,7 +139,7 @@ class TestEveryLine:
     def test_renewing_keeps_it_keyed_without_a_break(
         self, bench: Bench, start: Callable[..., Keyer], watch: Watch
     ) -> None:
-        keyer = start(make_line(bench.config))
+        keyer = start(make_line(leg_on(bench.config)))
         until = monotonic() + 3 * MAX_LEASE_S
         pause = threading.Event()
         while monotonic() < until:
@@ -130,7 +150,7 @@ class TestEveryLine:
         assert bench.level() is True
 
     def test_unkeying_is_at_once(self, bench: Bench, start: Callable[..., Keyer], watch: Watch) -> None:
-        keyer = start(make_line(bench.config))
+        keyer = start(make_line(leg_on(bench.config)))
         keyer.lease(0.5)
         watch.wait_keyed(True)
         keyer.unkey("released")
@@ -141,7 +161,7 @@ class TestEveryLine:
     def test_the_limit_unkeys_and_locks_until_an_unkey(
         self, bench: Bench, start: Callable[..., Keyer], watch: Watch
     ) -> None:
-        keyer = start(make_line(bench.config), 0.3)
+        keyer = start(make_line(leg_on(bench.config)), 0.3)
         pause = threading.Event()
         deadline = monotonic() + LIMIT_S
         while not (watch.moves and not watch.moves[-1][0]):
@@ -160,7 +180,7 @@ class TestEveryLine:
     def test_closing_while_keyed_leaves_it_inactive(
         self, bench: Bench, start: Callable[..., Keyer], watch: Watch
     ) -> None:
-        keyer = start(make_line(bench.config))
+        keyer = start(make_line(leg_on(bench.config)))
         keyer.lease(0.5)
         watch.wait_keyed(True)
         keyer.close()
@@ -171,13 +191,13 @@ class TestEveryLine:
         assert not keyer.is_keyed
 
     def test_it_can_be_made_inactive_from_outside(self, bench: Bench) -> None:
-        line = make_line(bench.config)
+        line = make_line(leg_on(bench.config))
         line.open()
         line.set(True)
         eventually(lambda: bench.level() is True)
         if isinstance(bench, Rfc2217Bench):
             bench.break_connection()
-        drive_inactive(bench.config)
+        drive_inactive(leg_on(bench.config))
         eventually(lambda: bench.level() is False)
         line.close()
 
@@ -186,7 +206,7 @@ class FailingLine:
     """A line that fails when told to, as a USB plug that is pulled."""
 
     can_key = True
-    has_cos = False
+    poll_s = 0.02
 
     def __init__(self) -> None:
         self.is_broken = False
@@ -206,8 +226,9 @@ class FailingLine:
         self._check()
         self.level = is_active
 
-    def read_cos(self) -> bool | None:
-        return None
+    def read(self) -> LineInputs:
+        self._check()
+        return NO_INPUTS
 
     def close(self) -> None:
         self.level = False
@@ -219,7 +240,6 @@ def test_a_line_that_fails_unkeys_and_comes_back_without_keying(start: Callable[
     keyer.lease(0.5)
     watch.wait_keyed(True)
     line.is_broken = True
-    keyer.unkey("released")
     watch.wait_online(False)
     assert watch.lines[-1] == (False, "pulled out")
     assert watch.moves[-1][:2] == (False, "the keying line failed")
@@ -231,16 +251,16 @@ def test_a_line_that_fails_unkeys_and_comes_back_without_keying(start: Callable[
 
 
 def test_cos_follows_the_serial_input(serial_bench: Rfc2217Bench, start: Callable[..., Keyer]) -> None:
-    keyer = start(make_line(serial_bench.config))
-    eventually(lambda: keyer.cos is False)
+    keyer = start(make_line(leg_on(serial_bench.config)))
+    eventually(lambda: keyer.inputs.cos is False)
     serial_bench.port.cts = True
-    eventually(lambda: keyer.cos is True)
+    eventually(lambda: keyer.inputs.cos is True)
     serial_bench.port.cts = False
-    eventually(lambda: keyer.cos is False)
+    eventually(lambda: keyer.inputs.cos is False)
 
 
 def test_opening_a_serial_port_never_raises_the_line(serial_bench: Rfc2217Bench) -> None:
-    line = make_line(serial_bench.config)
+    line = make_line(leg_on(serial_bench.config))
     serial_bench.port.history.clear()
     line.open()
     eventually(lambda: ("rts", False) in serial_bench.port.history)
@@ -252,7 +272,7 @@ def test_opening_a_serial_port_never_raises_the_line(serial_bench: Rfc2217Bench)
 def test_a_lost_serial_connection_is_made_again(
     serial_bench: Rfc2217Bench, start: Callable[..., Keyer], watch: Watch
 ) -> None:
-    keyer = start(make_line(serial_bench.config))
+    keyer = start(make_line(leg_on(serial_bench.config)))
     keyer.lease(0.5)
     watch.wait_keyed(True)
     serial_bench.break_connection()
@@ -267,24 +287,59 @@ def test_a_serial_port_that_is_not_there_is_a_device_error() -> None:
     bench = Rfc2217Bench()
     bench.close()
     with pytest.raises(DeviceError, match="cannot be opened"):
-        drive_inactive(bench.config)
+        drive_inactive(leg_on(bench.config))
 
 
 def test_a_keying_file_that_cannot_be_made_is_a_device_error(tmp_path: Path) -> None:
     bench = SimBench(tmp_path / "missing")
     with pytest.raises(DeviceError, match="cannot be opened"):
-        drive_inactive(bench.config)
+        drive_inactive(leg_on(bench.config))
 
 
 def test_a_vox_radio_is_keyed_by_the_lease_alone(start: Callable[..., Keyer], watch: Watch) -> None:
-    keyer = start(make_line(VoxKeyer(kind="vox")))
+    keyer = start(make_line(leg_on(VoxKeyer(kind="vox"))))
     keyer.lease(0.5)
     watch.wait_keyed(True)
     watch.wait_keyed(False)
 
 
 def test_a_receive_only_leg_is_never_keyed(start: Callable[..., Keyer], watch: Watch) -> None:
-    keyer = start(make_line(NoKeyer(kind="none")))
+    keyer = start(make_line(leg_on(NoKeyer(kind="none"))))
     keyer.lease(0.5)
     keyer.close()
     assert watch.moves == []
+
+
+def test_keying_anew_does_not_evade_the_limit(start: Callable[..., Keyer], watch: Watch) -> None:
+    """Short transmissions with short pauses count together; after the limit only a rest helps."""
+    keyer = start(FailingLine(), 0.4, 30.0)
+    pause = threading.Event()
+    deadline = monotonic() + LIMIT_S
+    while not any(cause == "talk limit of the keyer" for _, cause, _ in watch.moves):
+        assert monotonic() < deadline
+        keyer.lease(0.5)
+        watch.wait_keyed(True)
+        pause.wait(0.1)
+        keyer.unkey("released")
+        watch.wait_keyed(False)
+    keyer.unkey("released")
+    count = len(watch.moves)
+    keyer.lease(0.5)
+    assert not pause.wait(0.1)
+    assert len(watch.moves) == count
+    ups = [at for is_keyed, _, at in watch.moves if is_keyed]
+    downs = [at for is_keyed, _, at in watch.moves if not is_keyed]
+    assert sum(down - up for up, down in zip(ups, downs, strict=True)) < 1.0
+
+
+def test_a_rest_gives_the_whole_limit_back(start: Callable[..., Keyer], watch: Watch) -> None:
+    keyer = start(FailingLine(), 0.3, 0.05)
+    pause = threading.Event()
+    for _ in range(4):
+        keyer.lease(0.5)
+        watch.wait_keyed(True)
+        pause.wait(0.15)
+        keyer.unkey("released")
+        watch.wait_keyed(False)
+        pause.wait(0.1)
+    assert [cause for is_keyed, cause, _ in watch.moves if not is_keyed] == ["released"] * 4

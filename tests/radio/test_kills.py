@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from tests.radio.legs import SimFolder, running
-from tests.radio.lines import PYSERIAL_WARNINGS, Bench, Rfc2217Bench, SimBench
+from tests.radio.lines import PYSERIAL_WARNINGS, Bench, HidBench, Rfc2217Bench, RigctlBench, SimBench
 from tongpin.config.models import LegConfig
 
 pytestmark = [pytest.mark.exclusive, *PYSERIAL_WARNINGS]
@@ -20,9 +20,18 @@ RELEASE_S = 1.0
 """The contract's figure."""
 
 
-@pytest.fixture(params=["sim", "serial"])
+@pytest.fixture(params=["sim", "serial", "cm108", "rigctl"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    made: Bench = SimBench(tmp_path) if request.param == "sim" else Rfc2217Bench()
+    made: Bench
+    match request.param:
+        case "sim":
+            made = SimBench(tmp_path)
+        case "serial":
+            made = Rfc2217Bench()
+        case "cm108":
+            made = HidBench(tmp_path)
+        case _:
+            made = RigctlBench()
     yield made
     made.close()
 

@@ -1,5 +1,6 @@
 """A dispatcher's desk: real Chromium with a fake microphone on the console's page."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,13 +26,14 @@ FLAGS = (
 
 @asynccontextmanager
 async def desk(
-    url: str, username: str, microphone: Path | None = None, *, processing: bool = False
+    url: str, username: str, microphone: Path | None = None, *, processing: bool = False, **prefs: object
 ) -> AsyncIterator[Page]:
     """Open the console, log in, and wait until the connection stands.
 
     Args:
         microphone: a WAV that the fake microphone plays over and over from the moment it is opened.
         processing: leave the browser's noise suppression and echo canceller on.
+        prefs: further settings of the page, as it keeps them.
     """
     if not Path(CHROMIUM).exists():
         raise RuntimeError("Chromium is missing: apt-get install chromium")
@@ -44,8 +46,7 @@ async def desk(
             page = await browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
             page.on("console", lambda message: print(f"[{username}'s page] {message.type}: {message.text}"))
             page.on("pageerror", lambda error: print(f"[{username}'s page] error: {error}"))
-            if not processing:
-                await page.add_init_script("localStorage.setItem('tongpin.processing', 'off')")
+            await keep(page, {"isProcessed": processing, **prefs})
             await page.goto(url)
             await page.get_by_test_id("login-username").fill(username)
             await page.get_by_test_id("login-password").fill(PASSWORD)
@@ -56,6 +57,14 @@ async def desk(
             yield page
         finally:
             await browser.close()
+
+
+async def keep(page: Page, prefs: dict[str, object]) -> None:
+    """Settings that the page finds in its store when it has none of its own."""
+    text = json.dumps(json.dumps(prefs))
+    await page.add_init_script(
+        f"if (!localStorage.getItem('tongpin.prefs')) localStorage.setItem('tongpin.prefs', {text})"
+    )
 
 
 async def choose(page: Page, group: str) -> None:

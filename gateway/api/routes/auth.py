@@ -22,7 +22,7 @@ async def log_in(
     wait_s = services.limiter.wait_s(form.username, address)
     if wait_s > 0:
         raise CallerError(429, "too-many-logins", f"too many wrong log-ins; try again in {wait_s:.0f} s")
-    user = await services.repository.user_by_name(form.username)
+    user = await services.people.user_by_name(form.username)
     if not await services.passwords.verify(form.password, user) or user is None:
         services.limiter.failed(form.username, address)
         raise CallerError(401, "wrong-login", "user name or password is wrong")

@@ -11,6 +11,7 @@ from tongpin.channels.view import GroupView, PartyView, View
 from tongpin.gateway.api.deps import Manager, Services, Viewer
 from tongpin.gateway.api.schemas import LegOut, MemberOut, TalkGroupChange, TalkGroupIn, TalkGroupOut
 from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.changes import changed, made
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.records import TalkGroup
 from tongpin.gateway.rights import Right, require
@@ -45,7 +46,7 @@ def _view_of(services: ApiServices, group_id: str) -> TalkGroupOut:
 
 
 async def _record(services: ApiServices, group_id: str) -> TalkGroup:
-    for group in await services.repository.talk_groups():
+    for group in await services.talk_groups.talk_groups():
         if group.id == group_id:
             return group
     raise CallerError(404, "no-such-talk-group", f"there is no talk group {group_id!r}")
@@ -60,7 +61,8 @@ async def talk_groups(caller: Viewer, services: Services) -> list[TalkGroupOut]:
 @router.post("/talk-groups", status_code=201)
 async def create_talk_group(body: TalkGroupIn, caller: Manager, services: Services) -> TalkGroupOut:
     require(caller, Right.MANAGE, body.agency)
-    await services.repository.save_talk_group(TalkGroup(body.id, body.name, body.agency), is_new=True)
+    group = TalkGroup(body.id, body.name, body.agency)
+    await services.talk_groups.save_talk_group(group, is_new=True, audit=made(caller.username, "talk-group", group))
     agency = AgencyId(body.agency) if body.agency else None
     services.dispatcher.apply(DefineGroup(GroupId(body.id), body.name, agency))
     return _view_of(services, body.id)
@@ -73,9 +75,11 @@ async def read_talk_group(group_id: str, caller: Viewer, services: Services) -> 
 
 @router.patch("/talk-groups/{group_id}")
 async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Manager, services: Services) -> TalkGroupOut:
-    group = replace(await _record(services, group_id), name=body.name)
-    require(caller, Right.MANAGE, group.agency)
-    await services.repository.save_talk_group(group, is_new=False)
+    before = await _record(services, group_id)
+    require(caller, Right.MANAGE, before.agency)
+    group = replace(before, name=body.name)
+    audit = changed(caller.username, "talk-group", before, group)
+    await services.talk_groups.save_talk_group(group, is_new=False, audit=audit)
     agency = AgencyId(group.agency) if group.agency else None
     services.dispatcher.apply(DefineGroup(GroupId(group.id), group.name, agency))
     return _view_of(services, group_id)
@@ -83,7 +87,7 @@ async def change_talk_group(group_id: str, body: TalkGroupChange, caller: Manage
 
 @router.delete("/talk-groups/{group_id}", status_code=204)
 async def retire_talk_group(group_id: str, caller: Manager, services: Services) -> None:
-    """Retire a talk group that is in no joint channel now."""
+    """Retire a talk group that is in no joint channel now, no leg's and no unit's home; 409 names what uses it."""
     group = await _record(services, group_id)
     require(caller, Right.MANAGE, group.agency)
     command = RetireGroup(GroupId(group_id))
@@ -94,7 +98,11 @@ async def retire_talk_group(group_id: str, caller: Manager, services: Services) 
         raise CallerError(409, "group-in-joint-channel", str(error), extra) from error
     except SwitchboardError as error:
         raise CallerError(404, "no-such-talk-group", str(error)) from error
-    await services.repository.save_talk_group(replace(group, is_retired=True), is_new=False)
+    if legs := [leg.name for leg in services.legs() if leg.talk_group == group_id]:
+        raise CallerError(409, "in-use", f"talk group {group_id!r} has radio legs in the configuration", {"legs": legs})
+    after = replace(group, is_retired=True)
+    audit = changed(caller.username, "talk-group", group, after, "retired")
+    await services.talk_groups.save_talk_group(after, is_new=False, audit=audit)
     services.dispatcher.apply(command)
 
 

@@ -1,12 +1,14 @@
-"""PTT on DTR or RTS of a serial port, COS on CTS, DCD or DSR. The port may be any pyserial URL."""
+"""PTT on DTR or RTS of a serial port, inputs on CTS, DCD or DSR. The port may be any pyserial URL."""
 
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
 import serial
 
-from tongpin.config.models import SerialKeyer
+from tongpin.config.keyers import ModemInput, SerialKeyer
 from tongpin.gateway.errors import DeviceError
+from tongpin.gateway.radio.drivers.line import LineInputs
+from tongpin.gateway.radio.usb import find_node, is_usb_id
 
 
 class _Port(Protocol):
@@ -29,6 +31,19 @@ class _Port(Protocol):
     def close(self) -> None: ...
 
 
+def _level(port: _Port, line: ModemInput | None, is_active_low: bool) -> bool | None:
+    match line:
+        case None:
+            return None
+        case "cts":
+            level = port.cts
+        case "dcd":
+            level = port.cd
+        case "dsr":
+            level = port.dsr
+    return bool(level) != is_active_low
+
+
 class SerialLine:
     can_key = True
 
@@ -36,14 +51,18 @@ class SerialLine:
         self._config: Final = config
         self._port: _Port | None = None
         self._has_failed = False
-        self.has_cos = config.cos_line is not None
+        has_inputs = config.cos_line or config.ctcss_line or config.tx_detect_line
+        self.poll_s = 0.01 if has_inputs else 0.5
 
     def open(self) -> None:
         """Open with both control lines inactive: pyserial raises them on open unless told before."""
         self.close()
         level = self._config.is_active_low
+        name = self._config.port
+        if is_usb_id(name):
+            name = str(find_node(name, "tty").node)
         try:
-            port = cast(_Port, serial.serial_for_url(self._config.port, do_not_open=True))
+            port = cast(_Port, serial.serial_for_url(name, do_not_open=True))
             port.dtr = level if self._config.line == "dtr" else False
             port.rts = level if self._config.line == "rts" else False
             port.open()
@@ -63,21 +82,18 @@ class SerialLine:
         except (OSError, ValueError) as error:
             raise self._failed(error) from None
 
-    def read_cos(self) -> bool | None:
-        port = self._need_port()
+    def read(self) -> LineInputs:
+        port, config = self._need_port(), self._config
         try:
-            match self._config.cos_line:
-                case None:
-                    return None
-                case "cts":
-                    level = port.cts
-                case "dcd":
-                    level = port.cd
-                case "dsr":
-                    level = port.dsr
+            if self.poll_s > 0.01:
+                _ = port.cts  # Says whether the port is still there.
+            return LineInputs(
+                _level(port, config.cos_line, config.is_cos_active_low),
+                _level(port, config.ctcss_line, config.is_ctcss_active_low),
+                _level(port, config.tx_detect_line, config.is_tx_detect_active_low),
+            )
         except (OSError, ValueError) as error:
             raise self._failed(error) from None
-        return bool(level) != self._config.is_cos_active_low
 
     def close(self) -> None:
         port, self._port = self._port, None

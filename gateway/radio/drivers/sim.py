@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from tongpin.gateway.errors import DeviceError
+from tongpin.gateway.radio.drivers.line import NO_INPUTS, LineInputs
 
 
 class SimLine:
     can_key = True
-    has_cos = False  # The simulated card marks every frame with its carrier instead.
+    poll_s = 60.0  # The simulated card marks every frame with its carrier.
 
     def __init__(self, file: Path | None) -> None:
         """Args: file: made if missing; None keeps the line in memory only."""
@@ -36,8 +37,8 @@ class SimLine:
                 raise DeviceError(f"the keying file {self._file} cannot be written: {error.strerror}") from None
         self.is_active = is_active
 
-    def read_cos(self) -> bool | None:
-        return None
+    def read(self) -> LineInputs:
+        return NO_INPUTS
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -63,12 +63,24 @@ export interface Agency {
   color: string
 }
 
+/** Somebody who talked; `at` is milliseconds of the caller's clock. */
+export interface Talked {
+  party: string
+  label: string
+  agency: string | null
+  at: number
+}
+
 export interface Board {
   groups: Record<string, Group>
   parties: Record<string, Party>
   nets: Record<string, Net>
   legs: Record<string, Leg>
   agencies: Record<string, Agency>
+  /** The last talkers of each group, the newest first; what this page has seen, not what was before. */
+  recent: Record<string, Talked[]>
+  /** By group: the last emergency call that nobody here has acknowledged. */
+  emergencies: Record<string, Talked>
 }
 
 export interface WireView {
@@ -91,11 +103,15 @@ export type WireEvent = { kind: string } & Record<string, unknown>
 /** Of a `party_attached`: its `kind` may have been overwritten by the party's own. */
 const PARTY_KINDS = ['leg', 'session', 'whip', 'whep']
 
+/** So many talkers are remembered for each group. */
+export const RECENT = 3
+
 export function emptyBoard(): Board {
-  return { groups: {}, parties: {}, nets: {}, legs: {}, agencies: {} }
+  return { groups: {}, parties: {}, nets: {}, legs: {}, agencies: {}, recent: {}, emergencies: {} }
 }
 
-export function fromView(view: WireView, now: number): Board {
+/** A fresh picture; what only this page remembers comes from the board before. */
+export function fromView(view: WireView, now: number, before: Board = emptyBoard()): Board {
   const nets = view.nets.map(({ id, groups, joint_channel: jointChannel, name, floor: { limit_s: left, ...floor } }) => ({
     id,
     groups,
@@ -109,6 +125,8 @@ export function fromView(view: WireView, now: number): Board {
     nets: byKey(nets, (net) => net.id),
     legs: byKey(view.legs, (leg) => leg.name),
     agencies: byKey(view.agencies, (agency) => agency.id),
+    recent: before.recent,
+    emergencies: before.emergencies,
   }
 }
 
@@ -157,6 +175,7 @@ export function apply(board: Board, event: WireEvent, now: number): void {
         floor.priority = text('priority')
         floor.talk = Number(event.talk)
         floor.limitAt = now + Number(event.limit_s) * 1000
+        remember(board, text('net'), now)
       }
       break
     case 'floor_queued':
@@ -215,6 +234,18 @@ export function applyLevels(board: Board, levels: readonly Partial<Leg>[]): void
   for (const level of levels) {
     const leg = level.name === undefined ? undefined : board.legs[level.name]
     if (leg) Object.assign(leg, level)
+  }
+}
+
+function remember(board: Board, net: string, now: number): void {
+  const floor = board.nets[net]?.floor
+  if (floor?.holder == null) return
+  const { label = floor.holder, agency = null } = board.parties[floor.holder] ?? {}
+  const talked = { party: floor.holder, label, agency, at: now }
+  for (const group of board.nets[net]?.groups ?? []) {
+    const others = (board.recent[group] ?? []).filter((other) => other.label !== label)
+    board.recent[group] = [talked, ...others].slice(0, RECENT)
+    if (floor.priority === 'emergency') board.emergencies[group] = talked
   }
 }
 

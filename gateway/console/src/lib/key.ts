@@ -7,6 +7,7 @@ export const TAIL_MS = 200
 
 export type KeyState = 'idle' | 'requesting' | 'talking' | 'queued' | 'denied'
 export type Tone = 'permit' | 'deny' | 'warn'
+export type Priority = 'normal' | 'emergency'
 
 /** Something to tell, not yet in a language. `cause` and `holder` are the gateway's. */
 export interface Notice {
@@ -14,6 +15,8 @@ export interface Notice {
   readonly values?: Readonly<Record<string, string | number>>
   readonly cause?: string
   readonly holder?: string
+  /** Said within this one. */
+  readonly inner?: Notice
 }
 
 export interface KeyView {
@@ -48,6 +51,12 @@ export type PttMessage =
   | { type: 'ptt.warning'; left_s: number }
   | { type: 'ptt.ended'; cause: string }
 
+/** Several keys that are held as one: on the air if any is, refused only if none got or waits for a floor. */
+export function combine(views: readonly KeyView[]): KeyView {
+  const rank: readonly KeyState[] = ['talking', 'requesting', 'queued', 'denied', 'idle']
+  return views.reduce((best, view) => (rank.indexOf(view.state) < rank.indexOf(best.state) ? view : best))
+}
+
 export const IDLE: KeyView = { state: 'idle', isPressed: false, group: null, position: 0, limitAtMs: null }
 
 /** Fingers, mouse and space bar may hold the key at once; it is released when the last lets go. */
@@ -63,7 +72,7 @@ export class TalkKey {
     return this.#view
   }
 
-  press(by: string, group: string | null): void {
+  press(by: string, group: string | null, priority: Priority = 'normal'): void {
     const isFirst = this.#holds.size === 0
     this.#holds.add(by)
     if (!isFirst) return
@@ -79,7 +88,7 @@ export class TalkKey {
     const hindrance = this.ports.openMicrophone()
     if (hindrance !== null) return this.#refuse(hindrance)
     this.#request += 1
-    if (!this.ports.send({ type: 'ptt.press', group, priority: 'normal', request: this.#request })) {
+    if (!this.ports.send({ type: 'ptt.press', group, priority, request: this.#request })) {
       this.ports.closeMicrophone()
       return this.#refuse({ key: 'notConnected' })
     }

@@ -1,47 +1,89 @@
-/** Sound: the microphone, the peer connection, the receive slots, and the console's own tones. */
+/** Sound: microphone, peer connection, receive slots mixed for two speakers, and the console's own tones. */
 
-import type { Tone } from './key'
+import { Speaker } from './speaker'
+import { ALERT_NOTES, length_s, play, TONES, type Alert } from './tones'
 
-export type MicTrouble = 'micStarting' | 'micDenied' | 'micMissing' | 'micBusy' | 'micEnded' | 'micInsecure'
+export type MicTrouble = 'micStarting' | 'micDenied' | 'micMissing' | 'micBusy' | 'micEnded' | 'micInsecure' | 'micMuted'
+
+export interface MicWish {
+  device: string
+  isProcessed: boolean
+}
+
+/** How one slot is to sound now. */
+export interface Placing {
+  gain: number
+  pan: number
+  isSelected: boolean
+}
 
 const GATHER_MS = 1000
 const CONNECT_MS = 12_000
 /** ICE may heal by itself; after this the connection is made anew. */
 const HEAL_MS = 3_000
 const RAMP_S = 0.02
-/** Hz, start and length in seconds. */
-const TONES: Readonly<Record<Tone, readonly (readonly [number, number, number])[]>> = {
-  permit: [[910, 0, 0.045], [910, 0.07, 0.045], [1214, 0.14, 0.06]],
-  deny: [[330, 0, 0.16], [262, 0.2, 0.28]],
-  warn: [[740, 0, 0.08], [740, 0.16, 0.08]],
+const TONE_GAIN = 0.24
+/** An alert over the air: loud, but below the level at which a radio's limiter distorts it. */
+const ALERT_GAIN = 0.4
+const DUCKED = 0.12
+
+interface Slot {
+  gain: GainNode
+  pan: StereoPannerNode
+  analyser: AnalyserNode
+  isSelected: boolean | null
 }
-const TONE_GAIN = 0.12
 
 export class Sound {
   readonly context = new AudioContext({ latencyHint: 'interactive', sampleRate: 48_000 })
+  readonly select = new Speaker(this.context)
+  readonly unselect = new Speaker(this.context)
+  private readonly tones = new GainNode(this.context, { gain: 0.5 })
+  private readonly duck = new Map<Speaker, GainNode>()
   private peer: RTCPeerConnection | null = null
   private sender: RTCRtpSender | null = null
   private track: MediaStreamTrack | null = null
   private microphone: MediaStreamAudioSourceNode | null = null
+  private alert: MediaStreamAudioDestinationNode | null = null
   private timer = 0
   private analyser: AnalyserNode | null = null
-  private gains: GainNode[] = []
+  private slots: Slot[] = []
   private elements: HTMLAudioElement[] = []
+  private readonly samples = new Float32Array(1024)
+
+  constructor() {
+    // Tones go past the ducking: one must hear that one is cut while one talks.
+    this.tones.connect(this.select.input)
+    for (const speaker of [this.select, this.unselect]) {
+      const gain = new GainNode(this.context)
+      gain.connect(speaker.input)
+      this.duck.set(speaker, gain)
+    }
+  }
 
   /** Open the microphone. Comes back with what is wrong, or null. */
-  async openMicrophone(onEnded: () => void): Promise<MicTrouble | null> {
+  async openMicrophone(wish: MicWish, onTrouble: (trouble: MicTrouble | null) => void): Promise<MicTrouble | null> {
     // Absent on plain http; the types do not know.
     const devices = navigator.mediaDevices as MediaDevices | undefined
     if (!devices) return 'micInsecure'
     this.closeMicrophone()
-    const processing = localStorage.getItem('tongpin.processing') !== 'off'
+    const { isProcessed: processing } = wish
     try {
       const stream = await devices.getUserMedia({
-        audio: { echoCancellation: processing, noiseSuppression: processing, autoGainControl: processing, channelCount: 1 },
+        audio: {
+          echoCancellation: processing,
+          noiseSuppression: processing,
+          autoGainControl: processing,
+          channelCount: 1,
+          ...(wish.device === '' ? {} : { deviceId: { ideal: wish.device } }),
+        },
       })
-      this.track = stream.getAudioTracks()[0] ?? null
-      if (!this.track) return 'micMissing'
-      this.track.addEventListener('ended', onEnded)
+      const track = stream.getAudioTracks()[0]
+      if (!track) return 'micMissing'
+      this.track = track
+      track.addEventListener('ended', () => { onTrouble('micEnded') })
+      track.addEventListener('mute', () => { onTrouble('micMuted') })
+      track.addEventListener('unmute', () => { onTrouble(null) })
       this.analyser = this.context.createAnalyser()
       this.analyser.fftSize = 1024
       this.microphone = this.context.createMediaStreamSource(stream)
@@ -63,15 +105,19 @@ export class Sound {
     this.track = null
   }
 
+  /** What is sent while one talks; also for the further lines of a simultaneous talk. */
+  get voice(): MediaStreamTrack | null {
+    return this.alert?.stream.getAudioTracks()[0] ?? this.track
+  }
+
   /** Level of the microphone, 0 (silent, -60 dBFS) to 1 (full scale). */
   level(): number {
-    if (!this.analyser) return 0
-    const samples = new Float32Array(this.analyser.fftSize)
-    this.analyser.getFloatTimeDomainData(samples)
-    let energy = 0
-    for (const sample of samples) energy += sample * sample
-    const db = 10 * Math.log10(energy / samples.length + 1e-12)
-    return Math.min(1, Math.max(0, 1 + db / 60))
+    return this.analyser ? this.measure(this.analyser) : 0
+  }
+
+  slotLevel(slot: number): number {
+    const analyser = this.slots[slot]?.analyser
+    return analyser ? this.measure(analyser) : 0
   }
 
   /** Begin a connection: the offer's text. */
@@ -94,16 +140,7 @@ export class Sound {
       if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 20
       this.play(receiver.track)
     }
-    await peer.setLocalDescription()
-    if (peer.iceGatheringState !== 'complete') {
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, GATHER_MS)
-        peer.addEventListener('icegatheringstatechange', () => {
-          if (peer.iceGatheringState === 'complete') resolve()
-        })
-      })
-    }
-    return peer.localDescription?.sdp ?? ''
+    return localDescription(peer)
   }
 
   async answer(sdp: string): Promise<void> {
@@ -112,11 +149,47 @@ export class Sound {
 
   /** Let the microphone through, or nothing at all: a track that is merely disabled still sends. */
   async speak(on: boolean): Promise<void> {
-    await this.sender?.replaceTrack(on ? this.track : null)
+    await this.sender?.replaceTrack(on ? this.voice : null)
   }
 
-  setGain(slot: number, gain: number): void {
-    this.gains[slot]?.gain.setTargetAtTime(gain, this.context.currentTime, RAMP_S)
+  /** From now on an alert is what is sent, not the microphone. */
+  prepareAlert(): void {
+    this.alert ??= this.context.createMediaStreamDestination()
+  }
+
+  /** Send the alert; the dispatcher hears it too. Seconds that it takes. */
+  playAlert(alert: Alert): number {
+    if (!this.alert) return 0
+    play(this.context, ALERT_NOTES[alert], this.alert, ALERT_GAIN)
+    play(this.context, ALERT_NOTES[alert], this.tones, TONE_GAIN)
+    return length_s(ALERT_NOTES[alert]) + 0.1
+  }
+
+  endAlert(): void {
+    this.alert = null
+  }
+
+  place(slot: number, { gain, pan, isSelected }: Placing): void {
+    const nodes = this.slots[slot]
+    if (!nodes) return
+    const now = this.context.currentTime
+    nodes.gain.gain.setTargetAtTime(gain, now, RAMP_S)
+    nodes.pan.pan.setTargetAtTime(pan, now, RAMP_S)
+    if (nodes.isSelected === isSelected) return
+    nodes.isSelected = isSelected
+    nodes.pan.disconnect()
+    nodes.pan.connect(this.duckOf(isSelected ? this.select : this.unselect))
+  }
+
+  /** While one talks the speakers are low, or the microphone hears them. */
+  setDucked(isDucked: boolean): void {
+    for (const gain of this.duck.values()) {
+      gain.gain.setTargetAtTime(isDucked ? DUCKED : 1, this.context.currentTime, RAMP_S)
+    }
+  }
+
+  setToneVolume(volume: number): void {
+    this.tones.gain.setTargetAtTime(volume, this.context.currentTime, RAMP_S)
   }
 
   hangUp(): void {
@@ -124,27 +197,44 @@ export class Sound {
     this.peer?.close()
     this.peer = null
     this.sender = null
-    for (const gain of this.gains) gain.disconnect()
+    for (const slot of this.slots) slot.pan.disconnect()
     for (const element of this.elements) element.srcObject = null
-    this.gains = []
+    this.slots = []
     this.elements = []
   }
 
+  close(): void {
+    this.hangUp()
+    this.closeMicrophone()
+    void this.context.close()
+  }
+
   /** For the dispatcher only: it never goes to the microphone's line. */
-  tone(tone: Tone): void {
-    if (this.context.state !== 'running') return
-    for (const [pitch, start, length] of TONES[tone]) {
-      const from = this.context.currentTime + 0.005 + start
-      const oscillator = new OscillatorNode(this.context, { frequency: pitch })
-      const gain = new GainNode(this.context, { gain: 0 })
-      gain.gain.setValueAtTime(0, from)
-      gain.gain.linearRampToValueAtTime(TONE_GAIN, from + 0.006)
-      gain.gain.setValueAtTime(TONE_GAIN, from + length - 0.01)
-      gain.gain.linearRampToValueAtTime(0, from + length)
-      oscillator.connect(gain).connect(this.context.destination)
-      oscillator.start(from)
-      oscillator.stop(from + length)
-    }
+  tone(tone: keyof typeof TONES): void {
+    if (this.context.state === 'running') play(this.context, TONES[tone], this.tones, TONE_GAIN)
+  }
+
+  /** Play a sound of the page, such as a recording, on the select speaker. */
+  attach(element: HTMLMediaElement): void {
+    this.context.createMediaElementSource(element).connect(this.select.input)
+  }
+
+  /** Record the microphone and play it back: what others will hear. Seconds. */
+  async tryMicrophone(seconds: number): Promise<void> {
+    if (!this.track) return
+    const recorder = new MediaRecorder(new MediaStream([this.track]))
+    const parts: Blob[] = []
+    recorder.addEventListener('dataavailable', ({ data }) => parts.push(data))
+    const over = new Promise<void>((resolve) => { recorder.addEventListener('stop', () => { resolve() }) })
+    recorder.start()
+    setTimeout(() => { recorder.stop() }, seconds * 1000)
+    await over
+    const sound = await this.context.decodeAudioData(await new Blob(parts).arrayBuffer())
+    const source = new AudioBufferSourceNode(this.context, { buffer: sound })
+    source.connect(this.select.input)
+    const played = new Promise<void>((resolve) => { source.addEventListener('ended', () => { resolve() }) })
+    source.start()
+    await played
   }
 
   /** Counters of the connection, for tests and for whoever looks. */
@@ -165,6 +255,18 @@ export class Sound {
     return sums
   }
 
+  private duckOf(speaker: Speaker): GainNode {
+    return this.duck.get(speaker) ?? speaker.input
+  }
+
+  private measure(analyser: AnalyserNode): number {
+    analyser.getFloatTimeDomainData(this.samples)
+    let energy = 0
+    for (const sample of this.samples) energy += sample * sample
+    const db = 10 * Math.log10(energy / this.samples.length + 1e-12)
+    return Math.min(1, Math.max(0, 1 + db / 60))
+  }
+
   private play(track: MediaStreamTrack): void {
     const stream = new MediaStream([track])
     // Chromium pulls a remote track only while an element plays it, muted or not.
@@ -173,8 +275,27 @@ export class Sound {
     element.srcObject = stream
     void element.play().catch(() => undefined)
     const gain = this.context.createGain()
-    this.context.createMediaStreamSource(stream).connect(gain).connect(this.context.destination)
+    const pan = this.context.createStereoPanner()
+    const analyser = this.context.createAnalyser()
+    analyser.fftSize = 1024
+    const source = this.context.createMediaStreamSource(stream)
+    source.connect(analyser)
+    source.connect(gain).connect(pan).connect(this.duckOf(this.select))
     this.elements.push(element)
-    this.gains.push(gain)
+    this.slots.push({ gain, pan, analyser, isSelected: true })
   }
+}
+
+/** The description with its addresses, as far as they came within a second. */
+export async function localDescription(peer: RTCPeerConnection): Promise<string> {
+  await peer.setLocalDescription()
+  if (peer.iceGatheringState !== 'complete') {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, GATHER_MS)
+      peer.addEventListener('icegatheringstatechange', () => {
+        if (peer.iceGatheringState === 'complete') resolve()
+      })
+    })
+  }
+  return peer.localDescription?.sdp ?? ''
 }
