@@ -24,6 +24,7 @@ class Legs:
     Args:
         group_of: the talk group a leg belongs to now, or None.
         on_online: told when a leg comes or goes, with the reason.
+        is_locked: whether a leg's keying line has yet to pass a polarity test.
         on_stuck: told when a leg's receiver was open for so long that it is muted, and when it is heard again.
     """
 
@@ -35,6 +36,7 @@ class Legs:
         group_of: Callable[[str], GroupId | None],
         end_of_media_s: float,
         on_online: Callable[[str, bool, str], None],
+        is_locked: Callable[[LegConfig], bool],
         on_stuck: Callable[[str, bool], None],
     ) -> None:
         self._on_online = on_online
@@ -44,7 +46,7 @@ class Legs:
         self.supervisors: dict[PartyId, LegSupervisor] = {}
         self._floor: dict[PartyId, LegOnFloor] = {}
         for config in configs:
-            supervisor = LegSupervisor(config, self)
+            supervisor = LegSupervisor(config, self, is_locked(config))
             party = supervisor.party
             self.configs[party] = config
             self.supervisors[party] = supervisor
@@ -59,6 +61,9 @@ class Legs:
     async def stop(self) -> None:
         for supervisor in self.supervisors.values():
             await supervisor.stop()
+
+    def pairs(self) -> list[tuple[LegConfig, LegSupervisor]]:
+        return [(self.configs[party], supervisor) for party, supervisor in self.supervisors.items()]
 
     def statuses(self) -> list[tuple[LegConfig, LegStatus]]:
         return [(self.configs[party], supervisor.status) for party, supervisor in self.supervisors.items()]

@@ -97,6 +97,10 @@ class Receiver:
             self._heard_at = now
         return Heard(opened, packet, closed)
 
+    def amplified(self, frame: Frame) -> Frame:
+        """A frame at the leg's level, for a leg test; nothing is remembered."""
+        return amplified(frame, self._gain)
+
     def _levelled(self, frame: Frame) -> Frame:
         """What the listeners get of a frame: the voice band, at equal loudness, nowhere above −6 dBFS; 5 ms late."""
         voice = self._filter.push(frame)
