@@ -1,5 +1,5 @@
 # The same as the scripts, for those who have make. A fresh machine needs only scripts/demo and scripts/test.
-.PHONY: check test demo lint console bench soak
+.PHONY: check test demo lint console bench bench-gate soak
 check: test
 
 test:
@@ -24,6 +24,10 @@ bench:
 	.venv/bin/python -m tests.bench.bench_kill
 	.venv/bin/python -m tests.bench.bench_hotplug
 	.venv/bin/python -m tests.bench.bench_drift
+
+bench-gate:
+	scripts/setup test
+	scripts/bench-gate
 
 soak:
 	scripts/setup test

@@ -2,7 +2,8 @@
 
 Frames pass a delay line of ``pre_roll_ms``. When the gate opens, the frame that leaves the line is that much older
 than the decision: the first syllable is whole and frames keep their spacing of 20 ms. At the end only as much comes
-out as lies within ``hang_ms`` of the last active frame, less ``tail_cut_ms``.
+out as lies within ``hang_ms`` of the last active frame, less ``tail_cut_ms``; and where speech gives way to the roar of
+an open squelch, the end lies before it.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, PcmFrame, check_frame, frames_of_ms
 from tongpin.codecs.levels import faded_in, faded_out
 from tongpin.codecs.signalling import NO_SIGNALS, SignallingDecoder, SignallingSettings, Signals
+from tongpin.codecs.speech import RecordedScore
 from tongpin.codecs.squelch import LevelSquelch
-from tongpin.codecs.vad import SpeechDetector
+from tongpin.codecs.vad import NOISE_FRAMES, SpeechDetector
 
 _STRONGEST_FIRST = ("cos", "ctcss", "dcs", "dtmf", "vad", "squelch")
 INPUTS = frozenset(_STRONGEST_FIRST)
@@ -51,8 +53,8 @@ class GateSettings:
     hang_ms: int = 600
     open_delay_ms: int = 0
     tail_cut_ms: int = 0
-    squelch_open_dbfs: float = -40.0
-    squelch_close_dbfs: float = -46.0
+    squelch_open_dbfs: float = -60.0
+    squelch_close_dbfs: float = -66.0
     stuck_s: float = 180.0
     mute_bursts: bool = False
     """Keys, data bursts and calls leave as silence, as far back as the delay line still holds them."""
@@ -87,16 +89,21 @@ _NOTHING = GateOutput(None, None)
 class ReceiveGate:
     """Feed it every frame; it hands out those that count.
 
+    Args:
+        speech: the detector that ``vad`` asks; None = one of its own.
+    Attributes:
+        speech: that detector, or None when the expression does not ask for it.
+
     Raises:
         ExpressionError: the settings' expression cannot be read.
         ValueError: squelch levels the wrong way round.
     """
 
-    def __init__(self, settings: GateSettings | None = None) -> None:
+    def __init__(self, settings: GateSettings | None = None, speech: SpeechDetector | None = None) -> None:
         settings = settings or GateSettings()
         self._expression = compile_expression(settings.expression, INPUTS)
         self._squelch = LevelSquelch(settings.squelch_open_dbfs, settings.squelch_close_dbfs)
-        self._speech = SpeechDetector() if "vad" in self._expression.names else None
+        self.speech = speech or SpeechDetector() if "vad" in self._expression.names else None
         self._delay = frames_of_ms(settings.pre_roll_ms)
         self._open_after = max(1, frames_of_ms(settings.open_delay_ms))
         # More than line and hang hold cannot be cut from an end that is not known yet.
@@ -113,13 +120,20 @@ class ReceiveGate:
         self.is_open = False
 
     def push(
-        self, pcm: PcmFrame, cos: bool = False, *, is_inhibited: bool = False, signals: Signals = NO_SIGNALS
+        self,
+        pcm: PcmFrame,
+        cos: bool = False,
+        *,
+        is_inhibited: bool = False,
+        audible: PcmFrame | None = None,
+        signals: Signals = NO_SIGNALS,
     ) -> GateOutput:
         """One frame, 20 ms.
 
         Args:
-            pcm: int16, shape (960,), 48 kHz mono. A copy is kept while it passes the delay line.
+            pcm: int16, shape (960,), 48 kHz mono: what is judged. A copy is kept while it passes the delay line.
             cos: the carrier line now; False where there is none.
+            audible: the same frame filtered and levelled: what is handed out. None = ``pcm`` itself.
             is_inhibited: the leg transmits, or has just done so: whatever comes in is not to be heard.
             signals: what the decoders found in the same frame. A burst that they know is no voice.
         Raises:
@@ -129,11 +143,11 @@ class ReceiveGate:
         self._index += 1
         # What came in while the leg was deaf must not leave by the pre-roll of the next opening either.
         pcm = np.zeros_like(pcm) if is_inhibited else pcm.copy()
-        self._line[self._index % (self._delay + 1)] = pcm
+        self._line[self._index % (self._delay + 1)] = pcm if audible is None or is_inhibited else audible
         inputs = {
             "cos": cos,
             "squelch": self._squelch.push(pcm),
-            "vad": self._speech is not None and self._speech.push(pcm) and signals.burst_since is None,
+            "vad": self.speech is not None and self.speech.push(pcm) and signals.burst_since is None,
             "ctcss": signals.ctcss,
             "dcs": signals.dcs,
             "dtmf": signals.dtmf,
@@ -154,6 +168,8 @@ class ReceiveGate:
             self._is_stuck = True
             return self._close(GateCause.STUCK, None)
         last = self._last_active + self._keep
+        if self.speech is not None and self.speech.noise_frames >= NOISE_FRAMES:
+            last = min(last, self._index - self.speech.noise_frames)
         out = self._index - self._delay
         if out > last:
             return self._close(self._cause(inputs), None)
@@ -193,19 +209,43 @@ class ReceiveGate:
         return GateCause(named[0])
 
 
-def gate_edges(
+@dataclass(frozen=True, slots=True)
+class GateTrace:
+    """What a gate made of a recording: its edges, and for each frame of 20 ms what it saw.
+
+    Attributes:
+        level_dbfs: of 280–3400 Hz, not below −75.
+        harmonicity: near 0.3 for noise, 0.6–0.9 for voiced speech.
+        score: log of the odds of speech, smoothed.
+    """
+
+    edges: tuple[GateEdge, ...]
+    level_dbfs: NDArray[np.float64]
+    harmonicity: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+
+def trace_gate(
     pcm: NDArray[np.int16], settings: GateSettings, signalling: SignallingSettings | None = None
-) -> list[GateEdge]:
+) -> GateTrace:
     """Run a gate without COS over a whole recording (48 kHz mono); an opening that is on at the end is closed there."""
-    gate = ReceiveGate(settings)
+    padded = np.concatenate([pcm, np.zeros(-pcm.size % FRAME_SAMPLES, np.int16)])
+    seen = SpeechDetector(RecordedScore(padded))
+    gate = ReceiveGate(settings, seen)
     decoder = SignallingDecoder(signalling or SignallingSettings())
-    rest = -pcm.size % FRAME_SAMPLES
-    padded = np.concatenate([pcm, np.zeros(rest, np.int16)])
-    edges = [gate.push(frame, signals=decoder.push(frame)).edge for frame in padded.reshape(-1, FRAME_SAMPLES)]
-    found = [edge for edge in edges if edge is not None]
-    if found and found[-1].kind is EdgeKind.OPEN:
-        found.append(GateEdge(EdgeKind.CLOSE, found[-1].cause, padded.size))
-    return found
+    edges: list[GateEdge] = []
+    rows: list[tuple[float, float, float]] = []
+    for frame in padded.reshape(-1, FRAME_SAMPLES):
+        edge = gate.push(frame, signals=decoder.push(frame)).edge
+        if edge is not None:
+            edges.append(edge)
+        if gate.speech is None:
+            seen.push(frame)
+        rows.append((seen.level_dbfs, seen.harmonicity, seen.score))
+    if gate.is_open:
+        edges.append(GateEdge(EdgeKind.CLOSE, edges[-1].cause, padded.size))
+    columns = np.array(rows, np.float64).reshape(-1, 3)
+    return GateTrace(tuple(edges), columns[:, 0], columns[:, 1], columns[:, 2])
 
 
 __all__ = [
@@ -216,6 +256,7 @@ __all__ = [
     "GateEdge",
     "GateOutput",
     "GateSettings",
+    "GateTrace",
     "ReceiveGate",
-    "gate_edges",
+    "trace_gate",
 ]

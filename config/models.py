@@ -101,10 +101,26 @@ class GateConfig(Model):
     hang_ms: Int | None = Field(default=None, ge=0, le=3000)
     open_delay_ms: Int | None = Field(default=None, ge=0, le=1000)
     tail_cut_ms: Int | None = Field(default=None, ge=0, le=500)
-    squelch_open_dbfs: Float = Field(default=-40.0, ge=-90, le=0)
-    squelch_close_dbfs: Float = Field(default=-46.0, ge=-90, le=0)
+    squelch_open_dbfs: Float = Field(default=-60.0, ge=-90, le=0)
+    squelch_close_dbfs: Float = Field(default=-66.0, ge=-90, le=0)
     start_delay_ms: Int = Field(default=250, ge=0, le=3000)
     stuck_s: Float = Field(default=180.0, gt=0)
+
+
+class ReceiveConfig(Model):
+    """What becomes of a leg's sound before anybody hears it.
+
+    Attributes:
+        low_hz, high_hz: the band that passes; 300 keeps sub-audible tones from the listeners.
+        is_flat: the sound comes from a discriminator and still has the transmitter's pre-emphasis.
+        agc: bring active speech to −18 dBFS; ``agc_most_db`` is the largest gain, up or down.
+    """
+
+    low_hz: Int = Field(default=300, ge=20, le=1_000)
+    high_hz: Int = Field(default=3_400, ge=2_000, le=20_000)
+    is_flat: bool = False
+    agc: bool = True
+    agc_most_db: Float = Field(default=20.0, ge=0, le=40)
 
 
 class SoundCard(Model):
@@ -171,6 +187,7 @@ class LegConfig(Model):
     keyer: KeyerConfig = NoKeyer(kind="none")
     gate: GateConfig = GateConfig()
     signalling: SignallingConfig = SignallingConfig()
+    receive: ReceiveConfig = ReceiveConfig()
     has_cos: bool = False
     rx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
     tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)

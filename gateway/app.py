@@ -154,6 +154,7 @@ class Gateway:
             self.signals,
             self.log.tell,
             PolarityRecord(config.data_folder).is_locked,
+            self._leg_stuck,
         )
         self.sessions = SessionService(
             self.runner,
@@ -278,6 +279,9 @@ class Gateway:
         surroundings = await self.surroundings()
         view = view_json(self.runner.view(), self.services.clock.now())
         return self.log.sequence, view | surroundings
+
+    def _leg_stuck(self, name: str, is_stuck: bool) -> None:
+        self.log.tell({"kind": "leg_stuck" if is_stuck else "leg_unstuck", "leg": name})
 
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})

@@ -274,6 +274,7 @@ def gates(
     file: Annotated[Path, typer.Argument(help="A WAV recording of what the radio gave.")],
     config: ConfigOption = None,
     leg: Annotated[str | None, typer.Option(help="The leg whose gate settings count; default: no COS line.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="An SVG file: waveform, gate, level, signs of speech.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a leg's receive gate over a recording and print when it opens and closes, and why."""
@@ -286,7 +287,7 @@ def gates(
         if chosen is None:
             fail(f"the configuration has no leg {leg!r}", 2)
     try:
-        events = gate_events(file, chosen)
+        events = gate_events(file, chosen, plot)
     except (TongpinError, CodecError, OSError) as error:
         fail(f"{file}: {error}")
     if as_json:

@@ -8,6 +8,7 @@ import structlog
 
 from tongpin.channels.effects import Effect, GroupDefined
 from tongpin.channels.ids import GroupId, PartyId
+from tongpin.codecs.gate import GateCause
 from tongpin.config.models import LegConfig
 from tongpin.gateway.catch_up import CatchUp, CatchUps
 from tongpin.gateway.events.log import Json
@@ -31,6 +32,7 @@ class Legs:
         on_signal: told what a radio says besides voice.
         tell: makes an event.
         is_locked: whether a leg's keying line has yet to pass a polarity test.
+        on_stuck: told when a leg's receiver was open for so long that it is muted, and when it is heard again.
     """
 
     def __init__(
@@ -44,9 +46,12 @@ class Legs:
         on_signal: Callable[[LegConfig, Signalled], None],
         tell: Callable[[dict[str, Json]], None],
         is_locked: Callable[[LegConfig], bool],
+        on_stuck: Callable[[str, bool], None],
     ) -> None:
         self._on_online = on_online
         self._on_signal = on_signal
+        self._on_stuck = on_stuck
+        self._stuck: set[PartyId] = set()
         self.configs: dict[PartyId, LegConfig] = {}
         self.supervisors: dict[PartyId, LegSupervisor] = {}
         self.catch_ups: dict[PartyId, CatchUp] = {}
@@ -105,6 +110,15 @@ class Legs:
 
     def gate_moved(self, party: PartyId, is_open: bool, cause: str) -> None:
         self._floor[party].gate_moved(is_open)
+        name = self.configs[party].name
+        if cause == GateCause.STUCK and party not in self._stuck:
+            self._stuck.add(party)
+            _log.warning("leg stuck open, muted until its carrier goes", leg=name)
+            self._on_stuck(name, True)
+        elif is_open and party in self._stuck:
+            self._stuck.remove(party)
+            _log.info("leg heard again", leg=name)
+            self._on_stuck(name, False)
 
     def packet(self, party: PartyId, packet: Packet) -> None:
         self._floor[party].packet(packet)

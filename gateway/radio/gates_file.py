@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tongpin.codecs.errors import CodecError
-from tongpin.codecs.gate import EdgeKind, GateSettings, gate_edges
+from tongpin.codecs.gate import EdgeKind, GateSettings, trace_gate
 from tongpin.codecs.signalling import SignallingSettings
 from tongpin.config.models import LegConfig
 from tongpin.gateway.errors import CallerError
+from tongpin.gateway.radio.gates_plot import svg_of
 from tongpin.gateway.radio.level import amplified, gain_factor
 from tongpin.gateway.radio.receive import gate_settings
 from tongpin.gateway.radio.signals import signalling_settings
@@ -26,15 +27,19 @@ class GateEvent:
     cause: str
 
 
-def gate_events(path: Path, leg: LegConfig | None) -> list[GateEvent]:
-    """Run a gate over a 16-bit WAV file of any rate.
+def gate_events(path: Path, leg: LegConfig | None, plot: Path | None = None) -> list[GateEvent]:
+    """Run a gate over a PCM WAV file of any rate.
 
     Args:
         leg: whose gain, levels and times to use; None = the defaults. A recording has no COS line, so the gate is
             always that of a leg without one, unless the leg's own expression says otherwise.
+        plot: an SVG file to draw what the gate saw into; it is overwritten.
     Raises:
-        CallerError: the file cannot be read, or the leg's gate settings contradict themselves.
+        CallerError: the file cannot be read, the leg's gate settings contradict themselves, or the picture cannot be
+            written.
     """
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise CallerError(422, "bad-plot", f"{plot}: the picture is an SVG drawing; name a file that ends in .svg")
     pcm = read_wav(path)
     settings, signalling = GateSettings(), SignallingSettings()
     try:
@@ -42,12 +47,17 @@ def gate_events(path: Path, leg: LegConfig | None) -> list[GateEvent]:
             pcm = amplified(pcm, gain_factor(leg.rx_gain_db))
             settings = gate_settings(leg.model_copy(update={"has_cos": False}))
             signalling = signalling_settings(leg.signalling)
-        edges = gate_edges(pcm, settings, signalling)
+        trace = trace_gate(pcm, settings, signalling)
     except (CodecError, ValueError) as error:
         raise CallerError(422, "bad-gate", f"the receive gate of the leg: {error}") from None
+    if plot is not None:
+        try:
+            plot.write_text(svg_of(pcm, trace, path.name), encoding="utf-8")
+        except OSError as error:
+            raise CallerError(422, "bad-plot", f"{plot}: cannot be written: {error.strerror}") from None
     return [
         GateEvent("open" if edge.kind is EdgeKind.OPEN else "close", edge.at_samples / SAMPLE_RATE_HZ, str(edge.cause))
-        for edge in edges
+        for edge in trace.edges
     ]
 
 

@@ -1,13 +1,16 @@
-"""From captured frames to packets: gain, receive gate, Opus, once at the source."""
+"""From captured frames to packets: gain, band filter, levels, receive gate, Opus, once at the source."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tongpin.codecs.errors import ExpressionError
 from tongpin.codecs.expression import compile_expression
+from tongpin.codecs.filters import BandFilter
 from tongpin.codecs.gate import INPUTS, EdgeKind, GateSettings, ReceiveGate
+from tongpin.codecs.leveller import AutomaticGain, Limiter
 from tongpin.codecs.opus import OpusEncoder
 from tongpin.codecs.signalling import NO_SIGNALS, SignallingDecoder
+from tongpin.codecs.vad import SpeechDetector
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import PACKET_SAMPLES, Packet
 from tongpin.gateway.radio.level import Meter, amplified, gain_factor
@@ -79,6 +82,12 @@ class Receiver:
         self._signalling: Final = config.signalling
         settings = signalling_settings(config.signalling)
         self._decoder = SignallingDecoder(settings) if settings.is_any else None
+        wanted = config.receive
+        self._filter = BandFilter(wanted.low_hz, wanted.high_hz, is_de_emphasised=wanted.is_flat)
+        self._agc = AutomaticGain(wanted.agc_most_db) if wanted.agc else None
+        self._talker = SpeechDetector() if wanted.agc and self._gate.speech is None else None
+        """Whose level counts, on a leg whose gate does not ask for speech."""
+        self._limiter = Limiter()
         self._bitrate_bps: Final = config.opus_bitrate_bps
         self._encoder = OpusEncoder(self._bitrate_bps)
         self._meter = Meter()
@@ -107,7 +116,7 @@ class Receiver:
         signals = self._decoder.push(frame) if self._decoder is not None else NO_SIGNALS
         if is_deaf:
             signals = NO_SIGNALS
-        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf, signals=signals)
+        out = self._gate.push(frame, cos is True, is_inhibited=is_deaf, audible=self._levelled(frame), signals=signals)
         opened = closed = None
         if out.edge is not None:
             if out.edge.kind is EdgeKind.OPEN:
@@ -130,6 +139,17 @@ class Receiver:
     def amplified(self, frame: Frame) -> Frame:
         """A frame at the leg's level, for a leg test; nothing is remembered."""
         return amplified(frame, self._gain)
+
+    def _levelled(self, frame: Frame) -> Frame:
+        """What the listeners get of a frame: the voice band, at equal loudness, nowhere above −6 dBFS; 5 ms late."""
+        voice = self._filter.push(frame)
+        if self._agc is not None:
+            detector = self._talker or self._gate.speech
+            assert detector is not None
+            if self._talker is not None:
+                self._talker.push(frame)
+            voice = self._agc.push(voice, self._gate.is_open and detector.is_speech)
+        return self._limiter.push(voice)
 
     def take_level_dbfs(self) -> float:
         """Mean level since it was taken last."""

@@ -9,11 +9,13 @@ from tongpin.codecs.ctcss import CtcssEncoder
 from tongpin.codecs.errors import ExpressionError, FrameShapeError
 from tongpin.codecs.expression import compile_expression
 from tongpin.codecs.frame import FRAME_SAMPLES, PcmFrame, frames_of_ms
-from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, gate_edges
+from tongpin.codecs.gate import EdgeKind, GateCause, GateEdge, GateSettings, ReceiveGate, trace_gate
 from tongpin.codecs.levels import rms_dbfs, to_pcm
 from tongpin.codecs.signalling import SignallingSettings, Signals
+from tongpin.codecs.speech import RecordedScore, SpeechScore
 from tongpin.codecs.squelch import LevelSquelch
 from tongpin.codecs.vad import SpeechDetector
+from tongpin.gateway.radio.sim import make_voice
 
 Pcm = NDArray[np.int16]
 RANDOM = np.random.default_rng(7)
@@ -114,20 +116,20 @@ def test_a_wrong_frame_changes_nothing() -> None:
 
 
 def speech_after_silence(lead_frames: int, frames: int, tail_frames: int, noise: float = 20.0) -> Pcm:
-    spoken = np.concatenate(voice(frames))
+    spoken = make_voice(frames / 50, 5)
     pcm = np.concatenate([np.zeros(lead_frames * FRAME_SAMPLES), spoken, np.zeros(tail_frames * FRAME_SAMPLES)])
     return np.asarray(pcm + RANDOM.normal(0, noise, pcm.size), dtype=np.int16)
 
 
 def test_a_voice_opens_before_its_first_syllable_and_closes_after_its_last() -> None:
-    edges = gate_edges(speech_after_silence(50, 100, 60), GateSettings())
+    edges = trace_gate(speech_after_silence(50, 100, 60), GateSettings()).edges
     assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
     assert 50 * 960 - 12_000 < edges[0].at_samples <= 50 * 960
     assert 150 * 960 <= edges[1].at_samples < 150 * 960 + 48_000
 
 
 def test_a_voice_that_is_on_at_the_end_is_closed_there() -> None:
-    edges = gate_edges(speech_after_silence(20, 60, 0)[:-100], GateSettings())
+    edges = trace_gate(speech_after_silence(20, 60, 0)[:-100], GateSettings()).edges
     assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
     assert edges[1].at_samples == 80 * 960
 
@@ -149,12 +151,12 @@ def _tones(*hz: float) -> Pcm:
     ids=["noise", "tone", "dtmf", "hum", "silence"],
 )
 def test_what_is_no_voice_does_not_open(pcm: Pcm) -> None:
-    assert gate_edges(pcm, GateSettings()) == []
+    assert trace_gate(pcm, GateSettings()).edges == ()
 
 
 def test_the_detector_hears_a_voice() -> None:
     detector = SpeechDetector()
-    assert [detector.push(frame) for frame in voice(20)][-1]
+    assert any(detector.push(frame) for frame in make_voice(1.0, 5).reshape(-1, FRAME_SAMPLES))
 
 
 def test_level_squelch_has_hysteresis() -> None:
@@ -252,8 +254,27 @@ def test_a_recording_is_gated_by_its_tone() -> None:
     tone = np.concatenate([encoder.next_frame() for _ in range(50)])
     pcm = to_pcm(np.concatenate([np.zeros(24_000), tone, np.zeros(24_000)]))
     settings = GateSettings(expression="ctcss", pre_roll_ms=260, hang_ms=60)
-    assert gate_edges(pcm, settings) == []
-    opened, closed = gate_edges(pcm, settings, SignallingSettings(ctcss=(88.5,)))
+    assert trace_gate(pcm, settings).edges == ()
+    opened, closed = trace_gate(pcm, settings, SignallingSettings(ctcss=(88.5,))).edges
     assert abs(opened.at_samples - 24_000) <= 6500
     assert abs(closed.at_samples - 72_000) <= 9600
     assert opened.cause is GateCause.CTCSS
+
+
+def test_a_recording_is_judged_at_once_as_it_is_frame_by_frame() -> None:
+    pcm = speech_after_silence(20, 100, 3030, noise=600)
+    live, recorded = SpeechScore(), RecordedScore(pcm)
+    for at, frame in enumerate(pcm.reshape(-1, FRAME_SAMPLES)):
+        assert recorded.push(frame) == pytest.approx(live.push(frame), abs=1e-2)
+        assert at == 0 or recorded.level_dbfs == pytest.approx(live.level_dbfs, abs=0.01)
+
+
+def test_open_noise_ends_a_talk_before_it_is_heard() -> None:
+    random = np.random.default_rng(7)
+    spoken = np.concatenate([np.zeros(24_000), make_voice(2.0, 3) * 0.2])
+    carrier = np.asarray(spoken + random.normal(0, 60, spoken.size), np.int16)
+    noise = random.normal(0, 12_000, 48_000 * 2).astype(np.int16)
+    edges = trace_gate(np.concatenate([noise, carrier, noise]), GateSettings()).edges
+    assert [edge.kind for edge in edges] == [EdgeKind.OPEN, EdgeKind.CLOSE]
+    assert edges[0].at_samples <= 2.5 * 48_000
+    assert abs(edges[1].at_samples - 4.5 * 48_000) <= 1920

@@ -30,7 +30,8 @@ def test_a_voice_opens_and_closes_the_default_gate_once(recording: Path) -> None
 
 
 def test_the_legs_own_levels_count(recording: Path, tmp_path: Path) -> None:
-    leg = SimFolder(tmp_path).config(rx_gain_db=-40.0)
+    gate = {"squelch_open_dbfs": -40.0, "squelch_close_dbfs": -46.0}
+    leg = SimFolder(tmp_path).config(rx_gain_db=-40.0, gate=gate)
     assert gate_events(recording, leg) == []
     leg = SimFolder(tmp_path).config(gate={"expression": "squelch", "hang_ms": 0, "pre_roll_ms": 0}, has_cos=False)
     events = gate_events(recording, leg)
