@@ -1,17 +1,18 @@
 /** The dispatcher's desk: session, floor and sound, as state that the pages show. */
 
-import { Account } from './account.svelte'
+import { Account, Problem } from './account.svelte'
 import { Backoff } from './backoff'
 import { apply, applyLevels, emptyBoard, fromView, type Board, type Group, type Leg, type WireEvent, type WireView } from './board'
 import { say, sayCause, type Key } from './i18n'
 import { Inputs } from './inputs'
 import type { Notice, PttMessage } from './key'
+import { JointChannels } from './joint.svelte'
 import { MOST_SELECTED } from './lines'
 import { Sound, type MicTrouble } from './media'
 import { Mixer, toggled } from './mixer.svelte'
 import { Prefs, type Pedal, type Values } from './prefs.svelte'
 import { Route } from './route.svelte'
-import { Session, type LinkState, type Message, type SocketLike } from './session'
+import { LoggedOut, Session, type LinkState, type Message, type SocketLike } from './session'
 import { Talking } from './talking.svelte'
 
 export type Connection = 'connecting' | 'connected' | 'no-sound' | 'lost'
@@ -26,6 +27,7 @@ export class Desk {
   readonly account = new Account()
   readonly prefs = new Prefs()
   readonly route = new Route()
+  readonly joint = new JointChannels(this.account)
   /** Why the log-in form is shown again. */
   loginTrouble = $state<Key | null>(null)
   board = $state<Board>(emptyBoard())
@@ -304,6 +306,13 @@ export class Desk {
     this.noticeTimer = window.setTimeout(() => { this.notice = null }, NOTICE_MS)
   }
 
+  /** Say why a call of the API did not do what was asked. */
+  failed(error: unknown): void {
+    if (error instanceof LoggedOut) this.sendAway()
+    else if (error instanceof Problem) this.tell({ key: 'refusedWhy', values: { detail: error.message } })
+    else this.tell({ key: 'noService' })
+  }
+
   /** A notice in the page's language. */
   sayNotice({ key, values, cause, holder, inner }: Notice): string {
     if (inner !== undefined) return this.words(key, { ...values, notice: this.sayNotice(inner) })
@@ -441,6 +450,7 @@ export class Desk {
       this.sound?.tone('emergency')
     }
     if (this.selected.join() !== before) this.selectionChanged()
+    this.joint.hear(event)
     for (const listener of this.listeners) listener(event)
   }
 
@@ -449,6 +459,7 @@ export class Desk {
     this.wasConnected = true
     this.mixer.listen()
     this.selectionChanged()
+    void this.joint.load().catch((error: unknown) => { this.failed(error) })
     void this.dial()
   }
 
