@@ -23,3 +23,7 @@ class ExpressionError(CodecError):
     def __init__(self, reason: str, column: int) -> None:
         super().__init__(f"{reason} (column {column})")
         self.column = column
+
+
+class SignallingError(CodecError):
+    """A tone, code or call that cannot be sent or listened for; the text says what can."""

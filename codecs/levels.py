@@ -28,3 +28,8 @@ def faded_in(pcm: PcmFrame) -> PcmFrame:
 def faded_out(pcm: PcmFrame) -> PcmFrame:
     """A copy that falls to silence over its 20 ms."""
     return np.asarray(pcm * _RAMP[::-1], dtype=np.int16)
+
+
+def to_pcm(sound: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Rounded, and cut at full scale."""
+    return np.asarray(np.clip(np.rint(sound), -32768, 32767), np.int16)

@@ -58,11 +58,29 @@ class StorageConfig(Model):
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
 
 
-class RecordingConfig(Model):
-    """Where recordings go and how long they stay."""
+class RetentionRule(Model):
+    """How long the recordings of one agency or one talk group stay; a talk group's rule goes before an agency's."""
 
-    folder: Path = Path("recordings")
-    retention_days: Int = Field(default=90, ge=1)
+    agency: Slug | None = None
+    talk_group: Slug | None = None
+    days: Int = Field(ge=1, le=36_500)
+
+
+class RecordingConfig(Model):
+    """Where recordings go and how long they stay.
+
+    Attributes:
+        folder: None = ``recordings`` in the data folder.
+        when_full: what happens when less than ``min_free_mb`` is left: ``stop`` keeps all that is kept and records
+            nothing new, ``delete_oldest`` makes room. Expired recordings go first in either case; talk always goes on.
+    """
+
+    enabled: bool = True
+    folder: Path | None = None
+    retention_days: Int = Field(default=90, ge=1, le=36_500)
+    retention: tuple[RetentionRule, ...] = ()
+    when_full: Literal["stop", "delete_oldest"] = "stop"
+    min_free_mb: Int = Field(default=200, ge=0)
 
 
 class GateConfig(Model):

@@ -19,7 +19,9 @@ from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
 from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
@@ -30,12 +32,16 @@ from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.supervisor import LegStatus
+from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.migrate import upgrade
+from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.tls import ensure_certificate, own_names
+from tongpin.gateway.trail import Trail
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -98,6 +104,8 @@ class Gateway:
             self.hub.last_media_at,
         )
         self.log = EventLog(clock)
+        secret = load_secret(config.data_folder)
+        self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
@@ -112,8 +120,12 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.audit.record,
         )
         self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        self.recordings = Recordings(
+            config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
+        )
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -124,8 +136,12 @@ class Gateway:
             self.sessions,
             self.joint_channels,
             self.metrics,
+            Trail(self.audit.record),
         ):
             self.runner.add_handler(handler)
+        if config.recording.enabled:
+            self.hub.record_to(self.recordings.recorder)
+            self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
             repository=repository,
             people=repository,
@@ -135,17 +151,19 @@ class Gateway:
             places=Places(repository, repository),
             ping_store=store.ping,
             passwords=Passwords(),
-            tokens=Tokens(load_secret(config.data_folder), clock),
+            tokens=Tokens(secret, clock),
             tickets=Tickets(clock.now),
             limiter=LoginLimiter(clock.now),
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
+            audit=self.audit,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            recordings=self.recordings,
         )
 
     async def restore(self) -> None:
@@ -157,6 +175,9 @@ class Gateway:
 
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
+
+    def _recording_alarm(self, text: str) -> None:
+        self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
 
     async def _surroundings(self) -> dict[str, Json]:
         agencies = await self.repository.agencies()
@@ -181,6 +202,10 @@ class Gateway:
         yield "tongpin_peers", "WebRTC connections", {}, self.engine.peer_count
         yield from self.engine.gauges()
         yield "tongpin_routes", "Talks that are on", {}, self.hub.route_count
+        yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
+        yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
+        yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
             leg = {"leg": config.name}
@@ -290,7 +315,8 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    helpers = [tasks.create_task(part.run()) for part in (gateway.engine, gateway.sessions, gateway.metrics)]
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings)
+    helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
         made = ensure_certificate(config.data_folder / "tls", own_names(config.server.host))
@@ -324,6 +350,8 @@ async def _run(
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
+    await gateway.recordings.close()
+    await gateway.audit.close()
     for helper in helpers:
         helper.cancel()
 

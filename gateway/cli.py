@@ -18,6 +18,7 @@ import typer
 from tongpin.config.keyers import Cm108Keyer, GpioKeyer, KeyerConfig, RigctlKeyer, SerialKeyer
 from tongpin.config.load import ConfigError, load
 from tongpin.config.models import Config
+from tongpin.gateway.cli_audit import audit, verify
 from tongpin.gateway.cli_users import users
 from tongpin.gateway.demo import Chatter, demo_config, demo_users
 from tongpin.gateway.errors import TongpinError
@@ -32,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(users, name="user", help="People who can log in.")
+app.add_typer(audit, name="audit", help="The audit log.")
+app.command()(verify)
 database = typer.Typer(no_args_is_help=True)
 app.add_typer(database, name="db", help="The database.")
 

@@ -84,6 +84,7 @@ class AuditDraft:
         subject: what it was done to: an id.
         agency: the agency whose auditors may see it, None = the command centre.
         detail: more, without secrets. Floats are refused by nobody but best avoided.
+        at: when it happened (aware), if not now.
     """
 
     action: str
@@ -91,6 +92,7 @@ class AuditDraft:
     subject: str
     agency: str | None = None
     detail: Mapping[str, Json] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 class People(Protocol):

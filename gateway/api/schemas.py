@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
+from tongpin.gateway.chain import Fault
 from tongpin.gateway.records import JointChannelState, Role
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -163,6 +164,56 @@ class JointChannelOut(BaseModel):
     expires_at: datetime | None
     closed_at: datetime | None
     closed_by: str | None
+
+
+class CheckpointOut(BaseModel):
+    """Where the audit chain stood. ``mac`` is this installation's HMAC, ``key`` the name of its key."""
+
+    sequence: int
+    hash: str
+    at: str
+    key: str
+    mac: str
+
+
+class AuditEntryOut(BaseModel):
+    """``hash`` is SHA-256 over the canonical JSON of all fields but ``id``, ``name`` and itself."""
+
+    id: str
+    name: str
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    agency: str | None
+    subject: str
+    detail: dict[str, JsonValue]
+    previous: str
+    hash: str
+
+
+class AuditPage(BaseModel):
+    """``checkpoint`` stands on the last page of the whole log, so that a file of it shows whether it was cut short."""
+
+    items: list[AuditEntryOut]
+    next: str | None
+    checkpoint: CheckpointOut | None
+
+
+class FindingOut(BaseModel):
+    fault: Fault
+    entry: int
+    text: str
+
+
+class VerdictOut(BaseModel):
+    """``first`` to ``last`` are the entries that were read."""
+
+    is_whole: bool
+    first: int
+    last: int
+    count: int
+    findings: list[FindingOut]
 
 
 class HealthOut(BaseModel):

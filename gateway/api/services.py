@@ -1,10 +1,11 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.joint import JointChannels
@@ -13,6 +14,7 @@ from tongpin.gateway.ports import Dispatcher
 from tongpin.gateway.records import People, Repository, TalkGroups
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.things import Grids, Units
+from tongpin.gateway.transmissions import Transmission, TransmissionStore
 
 
 class Socket(Protocol):
@@ -23,6 +25,22 @@ class Socket(Protocol):
     async def send(self, text: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Recordings(Protocol):
+    """Recorded transmissions; see :class:`tongpin.gateway.recording.service.Recordings`."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def store(self) -> TransmissionStore: ...
+
+    def is_recording(self, transmission_id: str) -> bool: ...
+
+    async def live_peaks(self, transmission: Transmission) -> list[int]: ...
+
+    async def export(self, target: Path, rows: Sequence[Transmission], title: str, made_by: str) -> None: ...
 
 
 class StandardClients(Protocol):
@@ -85,8 +103,10 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     serve_session: Callable[[Socket, Identity], Awaitable[None]]
     metrics: Callable[[], bytes]
     console: Path
+    recordings: Recordings

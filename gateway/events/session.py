@@ -32,6 +32,7 @@ from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Sink, Talk
 from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.records import AuditDraft
 from tongpin.gateway.rights import Identity, Right, may, require
 
 _log = structlog.get_logger(__name__)
@@ -92,8 +93,10 @@ class SessionService:
         slots: int,
         ice_servers: Sequence[str],
         talk_limit_s: float,
+        audit: Callable[[AuditDraft], None],
     ) -> None:
         """``surroundings`` gives what the view has beside the switchboard: legs and agencies."""
+        self.audit = audit
         self.dispatcher = dispatcher
         self.hub = hub
         self.media = media
@@ -356,7 +359,10 @@ class Session:
                 self._is_engaged = False
                 self._service.dispatcher.apply(c.ReleaseFloor(self.party))
             case FloorOverride():
-                self._service.dispatcher.apply(c.OverrideFloor(self._allowed(message.group), self.party))
+                group = self._allowed(message.group)
+                override = AuditDraft("floor.override", self.identity.username, group, self.identity.agency)
+                self._service.audit(override)
+                self._service.dispatcher.apply(c.OverrideFloor(group, self.party))
             case Monitor():
                 self._monitor(set(message.groups))
             case OfferMessage():

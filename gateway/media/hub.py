@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from tongpin.channels.effects import Listener
-from tongpin.channels.ids import PartyId
+from tongpin.channels.ids import GroupId, PartyId
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Batch, Sink, Talk
+
+_RECORDER = PartyId("recorder")
+_NO_GROUP = GroupId("")
 
 
 @dataclass(slots=True)
@@ -70,9 +73,14 @@ class Hub:
     """
 
     def __init__(self) -> None:
+        self._recorder: Sink | None = None
         self._sources: dict[PartyId, SourceState] = {}
         self._sinks: dict[PartyId, Sink] = {}
         self._routes: dict[PartyId, _Route] = {}
+
+    def record_to(self, recorder: Sink) -> None:
+        """Give every talk from now on one more sink, whoever listens: the recorder. Say it before the first talk."""
+        self._recorder = recorder
 
     def add_source(self, source: PartyId) -> None:
         self._sources.setdefault(source, SourceState())
@@ -130,8 +138,11 @@ class Hub:
         if route is None or route.talk != talk:
             self.remove_route(source)
             route = self._routes[source] = _Route(talk)
+            if self._recorder is not None:
+                route.add(_RECORDER, self._recorder)
+                self._recorder.begin(Talk(talk, source, listeners[0].group if listeners else _NO_GROUP))
         route.wanted = wanted = {listener.party: listener for listener in listeners}
-        for party in route.sinks.keys() - wanted.keys():
+        for party in route.sinks.keys() - wanted.keys() - {_RECORDER}:
             sink = route.sinks[party]
             route.remove(party)
             sink.end(talk)

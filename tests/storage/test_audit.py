@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
+from tongpin.gateway.chain import GENESIS
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.records import AuditDraft
-from tongpin.gateway.storage.audit import GENESIS, append
+from tongpin.gateway.storage.audit import append
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.models import AuditRow
 from tongpin.gateway.storage.store import Store

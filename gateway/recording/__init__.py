@@ -1,0 +1,1 @@
+"""What was said, kept: Ogg Opus of the very packets, a catalogue, recall, retention and export."""
