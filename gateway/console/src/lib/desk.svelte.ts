@@ -451,6 +451,7 @@ export class Desk {
     }
     if (this.selected.join() !== before) this.selectionChanged()
     this.joint.hear(event)
+    if (event.kind === 'recording_alarm') this.tell({ key: 'recordingAlarm', values: { reason: String(event.reason) } })
     for (const listener of this.listeners) listener(event)
   }
 

@@ -304,6 +304,23 @@ export const en = {
   restarts: 'Restarts',
   lastIn: 'Last heard',
   lastOut: 'Last sent',
+  player: 'Player',
+  speed: 'Speed',
+  skipSilence: 'Skip silence',
+  loop: 'Loop',
+  mark: 'Mark',
+  noteHere: 'Note at this place',
+  replay: 'Replay',
+  pause: 'Pause',
+  stillOn: 'still on',
+  notKept: 'no longer kept',
+  noRecordings: 'No recordings.',
+  recall: 'Instant recall',
+  since: 'From',
+  unit: 'Unit',
+  exportZip: 'Export as evidence',
+  exportWhy: 'Choose a joint channel, or from and until',
+  recordingAlarm: 'Recording has stopped: {reason}',
 }
 
 export type Words = typeof en
