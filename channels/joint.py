@@ -386,6 +386,35 @@ def claims(channels: Iterable[JointChannel]) -> dict[str, JointChannel]:
     return {group: channel for channel in active for group in channel.ready_groups}
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Talk groups that went from one active joint channel to another.
+
+    Attributes:
+        is_taken: ``source`` still stands and has lost them; otherwise it has ended and ``target`` has its own back.
+    """
+
+    source: str
+    target: str
+    groups: tuple[str, ...]
+    is_taken: bool
+
+
+def shifts(before: Iterable[JointChannel], after: Iterable[JointChannel]) -> list[Shift]:
+    """What take-overs did between two moments."""
+    after = list(after)
+    had, have = claims(before), claims(after)
+    stood = {channel.id for channel in had.values()}
+    wanted = {channel.id: channel.ready_groups for channel in after if channel.state is JointState.ACTIVE}
+    moved: dict[tuple[str, str, bool], list[str]] = {}
+    for group in sorted(had.keys() & have.keys()):
+        source, target = had[group].id, have[group].id
+        is_taken = group in wanted.get(source, ())
+        if source != target and (is_taken or target in stood):
+            moved.setdefault((source, target, is_taken), []).append(group)
+    return [Shift(source, target, tuple(groups), is_taken) for (source, target, is_taken), groups in moved.items()]
+
+
 def draw() -> str:
     """The state diagram (mermaid)."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {JointState.DRAFT}"]

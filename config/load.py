@@ -297,6 +297,8 @@ def _cross_check(config: Config, root: Node | None, where: str, from_env: FromEn
     for section, names in (
         ("agencies", [agency.id for agency in config.agencies]),
         ("talk_groups", [group.id for group in config.talk_groups]),
+        ("agreements", [agreement.id for agreement in config.agreements]),
+        ("templates", [template.id for template in config.templates]),
         ("legs", [leg.name for leg in config.legs]),
     ):
         for index, name in enumerate(names):
@@ -306,6 +308,18 @@ def _cross_check(config: Config, root: Node | None, where: str, from_env: FromEn
     for index, group in enumerate(config.talk_groups):
         if group.agency is not None and group.agency not in agencies:
             wrong(("talk_groups", index, "agency"), f"no agency has the id {group.agency!r}")
+    for index, agreement in enumerate(config.agreements):
+        for place, agency in enumerate(agreement.agencies):
+            if agency not in agencies:
+                wrong(("agreements", index, "agencies", place), f"no agency has the id {agency!r}")
+    groups = {group.id for group in config.talk_groups}
+    for index, template in enumerate(config.templates):
+        for place, member in enumerate(template.talk_groups):
+            if member not in groups:
+                wrong(("templates", index, "talk_groups", place), f"no talk group has the id {member!r}")
+        for event, agency in template.priority_policy.items():
+            if agency not in agencies:
+                wrong(("templates", index, "priority_policy", event), f"no agency has the id {agency!r}")
     for index, leg in enumerate(config.legs):
         if leg.agency is not None and leg.agency not in agencies:
             wrong(("legs", index, "agency"), f"no agency has the id {leg.agency!r}")

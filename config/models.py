@@ -192,6 +192,27 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AgreementConfig(Model):
+    """A standing agreement: its agencies consent at once to what one of them, or the command centre, proposes."""
+
+    id: Slug
+    name: str = Field(min_length=1, max_length=200)
+    agencies: tuple[Slug, ...] = Field(min_length=1, max_length=100)
+    includes_centre: bool = True
+
+
+class TemplateConfig(Model):
+    """A kind of operation: what a joint channel for it usually needs."""
+
+    id: Slug
+    name: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=1, max_length=2000)
+    talk_groups: tuple[Slug, ...] = Field(min_length=2, max_length=200)
+    duration_s: Int = Field(default=7200, ge=60, le=30 * 86_400)
+    event: Slug | None = None
+    priority_policy: dict[Slug, Slug] = Field(default_factory=dict)
+
+
 class Config(Model):
     """The whole file."""
 
@@ -203,4 +224,6 @@ class Config(Model):
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()
+    agreements: tuple[AgreementConfig, ...] = ()
+    templates: tuple[TemplateConfig, ...] = ()
     legs: tuple[LegConfig, ...] = ()

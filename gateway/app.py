@@ -26,7 +26,13 @@ from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.members import LiveMembers
+from tongpin.gateway.joint.nets import Nets
+from tongpin.gateway.joint.scheduler import Scheduler
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms, seed_terms
+from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.legs import Legs
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
@@ -36,10 +42,12 @@ from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, TalkGroup
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.storage.audit import SqlAudit
+from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
+from tongpin.gateway.storage.terms import SqlTerms
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
 from tongpin.gateway.webrtc.engine import MediaEngine
@@ -75,6 +83,8 @@ async def prepare_store(config: Config) -> Store:
     await asyncio.to_thread(upgrade, url)
     store = Store(url, pool_size=config.storage.pool_size, statement_limit_s=config.storage.statement_limit_s)
     await _seed(SqlRepository(store), config)
+    clock = SystemClock()
+    await seed_terms(SqlTerms(store, clock), config, clock.at())
     return store
 
 
@@ -115,14 +125,19 @@ class Gateway:
             self.engine,
             self.log,
             clock,
-            self._surroundings,
+            self.surroundings,
             self._levels,
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
             self.audit.record,
         )
-        self.joint_channels = JointChannels(repository, self.runner, clock, spawn)
+        joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
+        nets = Nets(self.runner, clock)
+        places = Places(repository, repository)
+        members = LiveMembers(nets.groups, groups.get, places.talk_groups)
+        self.joint_channels = JointChannels(joint_store, terms, members, nets, clock, self.log.tell)
+        self.scheduler = Scheduler(self.joint_channels, joint_store, clock)
         self.recordings = Recordings(
             config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
         )
@@ -134,6 +149,7 @@ class Gateway:
             self.legs.group_defined,
             self.log,
             self.sessions,
+            nets,
             self.joint_channels,
             self.metrics,
             Trail(self.audit.record),
@@ -143,12 +159,11 @@ class Gateway:
             self.hub.record_to(self.recordings.recorder)
             self.runner.add_handler(self.recordings.recorder)
         self.services = ApiServices(
-            repository=repository,
             people=repository,
             talk_groups=repository,
             units=repository,
             grids=repository,
-            places=Places(repository, repository),
+            places=places,
             ping_store=store.ping,
             passwords=Passwords(),
             tokens=Tokens(secret, clock),
@@ -157,6 +172,9 @@ class Gateway:
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
+            joint_store=joint_store,
+            answers=Answers(joint_store, clock),
+            terms=Terms(terms, clock),
             audit=self.audit,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
             legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
@@ -179,10 +197,15 @@ class Gateway:
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
 
-    async def _surroundings(self) -> dict[str, Json]:
+    async def surroundings(self) -> dict[str, Json]:
+        """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
         legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
-        return {"agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies], "legs": legs}
+        return {
+            "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
+            "legs": legs,
+            "joint_channels": [record_json(channel) for channel in self.joint_channels.standing],
+        }
 
     def _levels(self) -> list[Json]:
         return [
@@ -315,7 +338,7 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings)
+    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings, gateway.scheduler)
     helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":

@@ -8,12 +8,14 @@ from pathlib import Path
 from tongpin.config.keyers import SimKeyer
 from tongpin.config.models import (
     AgencyConfig,
+    AgreementConfig,
     Config,
     LegConfig,
     ServerConfig,
     SimCard,
     SimUtterance,
     TalkGroupConfig,
+    TemplateConfig,
 )
 
 
@@ -55,6 +57,30 @@ def demo_config(folder: Path, host: str, port: int, chatter: Chatter) -> Config:
             TalkGroupConfig(id="police-1", name="Police station 1 派出所一组", agency="gongan"),
             TalkGroupConfig(id="urban-1", name="Urban management 1 城管一组", agency="chengguan"),
             TalkGroupConfig(id="fire-1", name="Fire brigade 1 消防一组", agency="xiaofang"),
+        ),
+        agreements=(
+            AgreementConfig(
+                id="joint-service", name="Joint service 城警联勤", agencies=("gongan", "chengguan", "xiaofang")
+            ),
+        ),
+        templates=(
+            TemplateConfig(
+                id="three-car-round-up",
+                name="Three-car round-up 三车整治",
+                purpose="Check three-wheelers, electric and illegal cars together 联合整治三车",
+                talk_groups=("police-1", "urban-1"),
+                duration_s=4 * 3600,
+                event="round-up",
+                priority_policy={"arrest": "gongan", "round-up": "chengguan"},
+            ),
+            TemplateConfig(
+                id="workshop-fire",
+                name="Fire in a workshop 作坊火灾",
+                purpose="Put the fire out, clear the street, keep people away 灭火、清场、警戒",
+                talk_groups=("police-1", "urban-1", "fire-1"),
+                event="fire",
+                priority_policy={"arrest": "gongan", "fire": "xiaofang"},
+            ),
         ),
         legs=(
             _leg(folder, "police-radio", "Police radio 公安电台", "gongan", "police-1", chatter, 0),

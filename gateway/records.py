@@ -17,12 +17,6 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class JointChannelState(StrEnum):
-    ACTIVE = "active"
-    CLOSED = "closed"
-    EXPIRED = "expired"
-
-
 @dataclass(frozen=True, slots=True)
 class Agency:
     """An organisation; ``color`` (#rrggbb) marks its talkers."""
@@ -51,23 +45,6 @@ class TalkGroup:
     name: str
     agency: str | None = None
     is_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JointChannel:
-    """Several agencies' talk groups on one floor: why, by whom, until when."""
-
-    id: str
-    name: str
-    purpose: str
-    talk_groups: tuple[str, ...]
-    lead_agency: str | None
-    created_by: str
-    created_at: datetime
-    expires_at: datetime | None
-    state: JointChannelState = JointChannelState.ACTIVE
-    closed_at: datetime | None = None
-    closed_by: str | None = None
 
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -121,16 +98,3 @@ class TalkGroups(Protocol):
     async def talk_groups(self, *, with_retired: bool = False) -> Sequence[TalkGroup]: ...
 
     async def save_talk_group(self, group: TalkGroup, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None: ...
-
-
-class Repository(Protocol):
-    """Where joint channels are kept. Every call is one transaction: it happens whole or not at all.
-
-    Raises (all methods): StoreError when the database fails; CallerError 409 when an id or a name is taken.
-    """
-
-    async def joint_channels(self, *, state: JointChannelState | None = None) -> Sequence[JointChannel]: ...
-
-    async def joint_channel(self, channel_id: str) -> JointChannel | None: ...
-
-    async def save_joint_channel(self, channel: JointChannel, *, is_new: bool) -> None: ...

@@ -1,13 +1,12 @@
 """Bodies of requests and answers."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
 
 from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
 from tongpin.gateway.chain import Fault
-from tongpin.gateway.records import JointChannelState, Role
+from tongpin.gateway.records import Role
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -140,30 +139,6 @@ class LegOut(BaseModel):
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
-
-
-class JointChannelIn(Body):
-    """``expires_at`` needs a zone and must lie ahead: a joint channel without an end is a patch somebody forgot."""
-
-    name: Name
-    purpose: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-    talk_groups: Annotated[list[Slug], Field(min_length=2, max_length=200)]
-    expires_at: AwareDatetime
-    lead_agency: Slug | None = None
-
-
-class JointChannelOut(BaseModel):
-    id: str
-    name: str
-    purpose: str
-    talk_groups: list[str]
-    lead_agency: str | None
-    state: JointChannelState
-    created_by: str
-    created_at: datetime
-    expires_at: datetime | None
-    closed_at: datetime | None
-    closed_by: str | None
 
 
 class CheckpointOut(BaseModel):

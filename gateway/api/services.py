@@ -8,10 +8,13 @@ from typing import Protocol
 from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
 from tongpin.gateway.clock import Clock
-from tongpin.gateway.joint import JointChannels
+from tongpin.gateway.joint.answers import Answers
+from tongpin.gateway.joint.records import JointStore
+from tongpin.gateway.joint.service import JointChannels
+from tongpin.gateway.joint.terms import Terms
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import People, Repository, TalkGroups
+from tongpin.gateway.records import People, TalkGroups
 from tongpin.gateway.rights import Identity
 from tongpin.gateway.things import Grids, Units
 from tongpin.gateway.transmissions import Transmission, TransmissionStore
@@ -89,7 +92,6 @@ class ApiServices:
         console: the folder of the built page.
     """
 
-    repository: Repository
     people: People
     talk_groups: TalkGroups
     units: Units
@@ -103,6 +105,9 @@ class ApiServices:
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
+    joint_store: JointStore
+    answers: Answers
+    terms: Terms
     audit: AuditLog
     clients: StandardClients
     legs: Callable[[], list[LegState]]

@@ -114,7 +114,7 @@ class Recorder:
                 self._agencies[effect.group] = effect.agency
             case e.GroupRetired():
                 self._agencies.pop(effect.group, None)
-            case e.PatchInstalled():
+            case e.PatchInstalled() | e.PatchChanged():
                 self._groups[effect.net] = effect.groups
                 self._patches[effect.net] = effect.patch
             case e.PatchRemoved():

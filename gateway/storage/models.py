@@ -116,17 +116,84 @@ class JointChannelRow(Base):
     lead_agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
     created_by: Mapped[str] = mapped_column(String(63))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     state: Mapped[str] = mapped_column(String(20), index=True)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_by: Mapped[str | None] = mapped_column(String(63))
+    members: Mapped[str] = mapped_column(Text)
+    proposer: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+    event: Mapped[str | None] = mapped_column(String(63))
+    policy: Mapped[str] = mapped_column(Text)
+    starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    recurrence: Mapped[str | None] = mapped_column(Text)
+    may_take_over: Mapped[bool] = mapped_column(Boolean)
+    incident: Mapped[str | None] = mapped_column(String(63), index=True)
+    template: Mapped[str | None] = mapped_column(String(63))
+    activated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Integer)
 
 
 class JointChannelGroupRow(Base):
+    """``owner`` is the talk group's agency when it was last looked up: whose consent it needs."""
+
     __tablename__ = "joint_channel_groups"
 
     joint_channel: Mapped[str] = mapped_column(ForeignKey("joint_channels.id"), primary_key=True)
     talk_group: Mapped[str] = mapped_column(ForeignKey("talk_groups.id"), primary_key=True)
+    owner: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+
+
+class ConsentRow(Base):
+    __tablename__ = "joint_channel_consents"
+
+    joint_channel: Mapped[str] = mapped_column(ForeignKey("joint_channels.id"), primary_key=True)
+    agency: Mapped[str] = mapped_column(ForeignKey("agencies.id"), primary_key=True)
+    decision: Mapped[str] = mapped_column(String(20))
+    basis: Mapped[str | None] = mapped_column(String(20))
+    decided_by: Mapped[str | None] = mapped_column(String(63))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class AgreementRow(Base):
+    __tablename__ = "agreements"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    agencies: Mapped[str] = mapped_column(Text)
+    includes_centre: Mapped[bool] = mapped_column(Boolean)
+    created_by: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    valid_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    document: Mapped[str | None] = mapped_column(Text)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_by: Mapped[str | None] = mapped_column(String(63))
+
+
+class TemplateRow(Base):
+    """``content`` is JSON: what is only read and written whole."""
+
+    __tablename__ = "templates"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+    content: Mapped[str] = mapped_column(Text)
+    is_retired: Mapped[bool] = mapped_column(Boolean)
+
+
+class AnswerRow(Base):
+    __tablename__ = "idempotency_answers"
+
+    caller: Mapped[str] = mapped_column(String(63), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(Integer)
+    location: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class AuditRow(Base):

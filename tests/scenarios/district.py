@@ -62,6 +62,7 @@ def district(police: SimRadio, urban: SimRadio) -> dict[str, object]:
             {"id": POLICE, "name": "Police 1", "agency": "gongan"},
             {"id": URBAN, "name": "Urban 1", "agency": "chengguan"},
         ],
+        "agreements": [{"id": "joint-service", "name": "Joint service", "agencies": ["gongan", "chengguan"]}],
         "legs": [police.config("gongan", POLICE), urban.config("chengguan", URBAN)],
     }
 

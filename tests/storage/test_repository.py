@@ -4,21 +4,19 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from tongpin.gateway.errors import CallerError, StoreError
-from tongpin.gateway.records import Agency, JointChannel, JointChannelState, Role, TalkGroup, User
+from tongpin.gateway.records import Agency, Role, TalkGroup, User
 from tongpin.gateway.storage.models import Base
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 
 POLICE = Agency("gongan", "Public Security 公安", "#1f5fbf")
 URBAN = Agency("chengguan", "Urban Management 城管")
-AT = datetime(2026, 5, 1, 8, 30, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture(params=["file", "memory", "postgresql"])
@@ -44,19 +42,6 @@ async def filled(store: SqlRepository) -> SqlRepository:
 
 def user(username: str, agency: str | None = None) -> User:
     return User(f"u-{username}", username, "hash", Role.DISPATCHER, agency)
-
-
-def channel(name: str, minutes: int = 0) -> JointChannel:
-    return JointChannel(
-        id=f"jc-{name}",
-        name=name,
-        purpose="lost child 走失儿童",
-        talk_groups=("police-1", "urban-1"),
-        lead_agency="gongan",
-        created_by="u-admin",
-        created_at=AT + timedelta(minutes=minutes),
-        expires_at=AT + timedelta(hours=2),
-    )
 
 
 async def test_agencies_are_kept_changed_and_retired(store: SqlRepository) -> None:
@@ -91,64 +76,26 @@ async def test_talk_groups_are_kept_and_retired(filled: SqlRepository) -> None:
     assert (await filled.talk_groups(with_retired=True))[0] == TalkGroup("all", "Everybody", None, True)
 
 
-async def test_joint_channels_are_opened_and_closed(filled: SqlRepository) -> None:
-    first, second = channel("first"), channel("second", minutes=5)
-    await filled.save_joint_channel(second, is_new=True)
-    await filled.save_joint_channel(first, is_new=True)
-    assert list(await filled.joint_channels()) == [first, second]
-    closed = replace(first, state=JointChannelState.CLOSED, closed_at=AT + timedelta(hours=1), closed_by="u-admin")
-    await filled.save_joint_channel(closed, is_new=False)
-    assert await filled.joint_channel("jc-first") == closed
-    assert list(await filled.joint_channels(state=JointChannelState.ACTIVE)) == [second]
-    assert list(await filled.joint_channels(state=JointChannelState.CLOSED)) == [closed]
-    assert await filled.joint_channel("jc-nix") is None
-
-
-async def test_times_come_back_as_utc(filled: SqlRepository) -> None:
-    shanghai = timezone(timedelta(hours=8))
-    await filled.save_joint_channel(replace(channel("x"), created_at=AT.astimezone(shanghai)), is_new=True)
-    kept = await filled.joint_channel("jc-x")
-    assert kept is not None
-    assert kept.created_at == AT
-    assert kept.created_at.tzinfo is UTC or kept.created_at.utcoffset() == timedelta(0)
-
-
-async def test_a_time_without_a_zone_is_refused(filled: SqlRepository) -> None:
-    with pytest.raises(StoreError):
-        await filled.save_joint_channel(replace(channel("x"), created_at=AT.replace(tzinfo=None)), is_new=True)
-    assert list(await filled.joint_channels()) == []
-
-
-@pytest.mark.parametrize("what", ["agency", "user", "username", "talk group", "joint channel"])
+@pytest.mark.parametrize("what", ["agency", "user", "username", "talk group"])
 async def test_what_is_there_already_is_a_409(what: str, filled: SqlRepository) -> None:
     await filled.save_user(user("chen"), is_new=True)
-    await filled.save_joint_channel(channel("x"), is_new=True)
     again = {
         "agency": lambda: filled.save_agency(replace(POLICE, name="Other"), is_new=True),
         "user": lambda: filled.save_user(replace(user("chen"), username="other"), is_new=True),
         "username": lambda: filled.save_user(replace(user("chen"), id="u-other"), is_new=True),
         "talk group": lambda: filled.save_talk_group(TalkGroup("police-1", "Other"), is_new=True),
-        "joint channel": lambda: filled.save_joint_channel(replace(channel("x"), name="Other"), is_new=True),
     }
     with pytest.raises(CallerError) as caught:
         await again[what]()
     assert (caught.value.status, caught.value.code) == (409, "already-exists")
     assert (await filled.agencies())[1] == POLICE
     assert list(await filled.users()) == [user("chen")]
-    assert list(await filled.joint_channels()) == [channel("x")]
 
 
 async def test_an_unknown_agency_is_a_422(filled: SqlRepository) -> None:
     with pytest.raises(CallerError) as caught:
         await filled.save_user(user("chen", "nix"), is_new=True)
     assert (caught.value.status, caught.value.code) == (422, "unknown-reference")
-
-
-async def test_a_joint_channel_is_written_whole_or_not_at_all(filled: SqlRepository) -> None:
-    with pytest.raises(CallerError) as caught:
-        await filled.save_joint_channel(replace(channel("x"), talk_groups=("police-1", "nix")), is_new=True)
-    assert caught.value.code == "unknown-reference"
-    assert await filled.joint_channel("jc-x") is None
 
 
 async def test_many_writers_wait_for_each_other(store: SqlRepository) -> None:
