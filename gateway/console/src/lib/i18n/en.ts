@@ -1,7 +1,6 @@
 /** English. Every key stands in the other language too; a test sees to it. */
 
 export const en = {
-  title: 'Tongpin',
   username: 'User name',
   password: 'Password',
   logIn: 'Log in',
@@ -23,7 +22,7 @@ export const en = {
   members: '{n} on line: {names}',
   joint: 'Joint channel',
   with: 'with {names}',
-  select: 'Talk here',
+  select: 'Talk',
   selected: 'Chosen',
   mute: 'Mute',
   unmute: 'Unmute',

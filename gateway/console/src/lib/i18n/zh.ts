@@ -1,7 +1,6 @@
 import type { Words } from './en'
 
 export const zh: Words = {
-  title: '同频',
   username: '用户名',
   password: '密码',
   logIn: '登录',
