@@ -24,7 +24,7 @@ from tongpin.channels.errors import (
     UnknownPartyError,
 )
 from tongpin.channels.floor import FloorEvent
-from tongpin.channels.ids import DenyCause, GroupId, NetId, PartyId, PatchEndCause, ReleaseCause, Timer
+from tongpin.channels.ids import AgencyId, DenyCause, GroupId, NetId, PartyId, PatchEndCause, ReleaseCause, Timer
 from tongpin.channels.patching import arrange
 from tongpin.channels.picture import picture
 from tongpin.channels.records import Group, Net, Party, Waiting
@@ -76,6 +76,10 @@ class Switchboard:
     def view(self) -> View:
         """An immutable picture of everything."""
         return picture(self._control)
+
+    def agency_of(self, group: GroupId) -> AgencyId | None:
+        """Whose talk group it is. Costs nothing, unlike a view. Raises UnknownGroupError."""
+        return self._group(group).agency
 
     def net_of(self, group: GroupId) -> NetId:
         """The net a group is in now. Raises UnknownGroupError."""

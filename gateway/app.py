@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -302,6 +303,7 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     Raises:
         StartError, StoreError: it could not start; nothing was left running.
     """
+    _allow_many_files()
     listener = _listen(config.server.host, config.server.port)
     ends = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -377,6 +379,12 @@ async def _run(
     await gateway.audit.close()
     for helper in helpers:
         helper.cancel()
+
+
+def _allow_many_files() -> None:
+    """Listeners come with a connection each for as long as they are joining."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from tongpin.channels.commands import Command
 from tongpin.channels.effects import Effect
+from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.view import View
 
 
@@ -17,6 +18,9 @@ class Dispatcher(Protocol):
         """What apply would answer; changes nothing."""
 
     def view(self) -> View: ...
+
+    def agency_of(self, group: GroupId) -> AgencyId | None:
+        """Whose talk group it is. Raises UnknownGroupError."""
 
 
 class EffectHandler(Protocol):

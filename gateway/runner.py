@@ -14,7 +14,7 @@ import structlog
 from tongpin.channels.commands import Advance, Command, MediaSeen
 from tongpin.channels.effects import Effect
 from tongpin.channels.errors import SwitchboardError
-from tongpin.channels.ids import PartyId, Timer
+from tongpin.channels.ids import AgencyId, GroupId, PartyId, Timer
 from tongpin.channels.switchboard import Switchboard
 from tongpin.channels.view import View
 from tongpin.gateway.ports import EffectHandler
@@ -76,6 +76,10 @@ class Runner:
 
     def view(self) -> View:
         return self._switchboard.view()
+
+    def agency_of(self, group: GroupId) -> AgencyId | None:
+        """Whose talk group it is. Raises UnknownGroupError."""
+        return self._switchboard.agency_of(group)
 
     def close(self) -> None:
         """Stop the timer. Later deadlines are not met any more."""

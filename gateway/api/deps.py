@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
+from tongpin.channels.errors import UnknownGroupError
+from tongpin.channels.ids import GroupId
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.rights import Identity, Right, require, require_somewhere
@@ -53,8 +55,8 @@ Manager = Annotated[Identity, Depends(With(Right.MANAGE))]
 
 def check_group(services: ApiServices, caller: Identity, group: str, right: Right) -> None:
     """The caller has this right on the group. Raises CallerError 403 or 404."""
-    for known in services.dispatcher.view().groups:
-        if known.group == group:
-            require(caller, right, known.agency)
-            return
-    raise CallerError(404, "no-such-talk-group", f"there is no talk group {group!r}")
+    try:
+        agency = services.dispatcher.agency_of(GroupId(group))
+    except UnknownGroupError as error:
+        raise CallerError(404, "no-such-talk-group", f"there is no talk group {group!r}") from error
+    require(caller, right, agency)
