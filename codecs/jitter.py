@@ -8,8 +8,11 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
-START_TARGET = 2
-"""Packets, and the least it ever aims at: one that is played, one in hand."""
+START_TARGET = 3
+"""Packets, and the least it ever aims at: one that is played, one in hand, and one for the slip of a whole frame that
+comes when the clocks of two sound cards slide past each other (``codecs.drift``)."""
+SLACK = 1
+"""Packets above the target that are no reason to leave one out: the other side of the same slip."""
 MAX_TARGET = 10
 CAPACITY = 64
 """Packets held at most (1.28 s: the longest lead-in of 800 ms and a jitter of 200 ms lie well inside)."""
@@ -199,7 +202,7 @@ class JitterBuffer:
 
     def _shrink(self) -> None:
         """Leave one packet out when the buffer has been deeper than it needs to be for a while; a quiet one at best."""
-        if len(self._packets) <= self.target + self._backlog:
+        if len(self._packets) <= self.target + SLACK + self._backlog:
             self._deep_for = 0
             return
         self._deep_for += 1

@@ -144,6 +144,9 @@ class LegConfig(Model):
         has_cos: a COS line exists (the keyer's input, or the simulated radio's).
         tx_delay_ms: keying lead; speech is kept meanwhile and then played whole.
         tx_hang_ms: stay keyed after the last sample.
+        tx_pre_emphasis: raise speech 6 dB an octave, for a transmitter whose data input does not.
+        tx_limit_dbfs: no sample leaves louder; None = only full scale limits.
+        daily_test: ``"HH:MM"``, local time, at which the leg sends a second of tone and reports red or green.
         talk_limit_s: T2 of the leg.
         keyer_limit_s: the keyer's own hard limit.
     """
@@ -160,6 +163,9 @@ class LegConfig(Model):
     tx_gain_db: Float = Field(default=0.0, ge=-40, le=40)
     tx_delay_ms: Int = Field(default=0, ge=0, le=800)
     tx_hang_ms: Int = Field(default=100, ge=0, le=3000)
+    tx_pre_emphasis: bool = False
+    tx_limit_dbfs: Float | None = Field(default=-3.0, ge=-30, le=0)
+    daily_test: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
     talk_limit_s: Float = Field(default=60.0, gt=0, le=600)
     keyer_limit_s: Float = Field(default=180.0, gt=0, le=600)
     opus_bitrate_bps: Int = Field(default=40000, ge=6000, le=64000)

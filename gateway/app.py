@@ -7,7 +7,7 @@ import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
-from tongpin.gateway.errors import TongpinError
+from tongpin.gateway.errors import DeviceError, TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
 from tongpin.gateway.joint.answers import Answers
@@ -35,9 +35,13 @@ from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms, seed_terms
 from tongpin.gateway.joint.wire import record_json
 from tongpin.gateway.legs import Legs
+from tongpin.gateway.legtests import DailyTests, LegTest
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
+from tongpin.gateway.notify import keep_alive, notify
 from tongpin.gateway.places import Places
+from tongpin.gateway.radio.claim import RadioClaim
+from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
 from tongpin.gateway.records import Agency, TalkGroup
@@ -119,7 +123,15 @@ class Gateway:
         self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
-        self.legs = Legs(config.legs, self.runner, self.hub, groups.get, floor.end_of_media_s, self._leg_moved)
+        self.legs = Legs(
+            config.legs,
+            self.runner,
+            self.hub,
+            groups.get,
+            floor.end_of_media_s,
+            self._leg_moved,
+            PolarityRecord(config.data_folder).is_locked,
+        )
         self.sessions = SessionService(
             self.runner,
             self.hub,
@@ -142,6 +154,7 @@ class Gateway:
         self.recordings = Recordings(
             config.recording, config.data_folder, SqlTransmissions(store), self.audit, clock, self._recording_alarm
         )
+        self.leg_tests = DailyTests(self.legs.pairs(), self.log.tell)
         self.metrics = Metrics(self._gauges)
         # Order matters: sound first, then keys, then everybody who is told.
         for handler in (
@@ -178,7 +191,7 @@ class Gateway:
             terms=Terms(terms, clock),
             audit=self.audit,
             clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
-            legs=lambda: [_leg_state(config, status) for config, status in self.legs.statuses()],
+            legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
@@ -201,12 +214,15 @@ class Gateway:
     async def surroundings(self) -> dict[str, Json]:
         """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(config, status) for config, status in self.legs.statuses()]
+        legs: list[Json] = [_leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
         return {
             "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
             "legs": legs,
             "joint_channels": [record_json(channel) for channel in self.joint_channels.standing],
         }
+
+    def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
+        return _leg_state(config, status, self.leg_tests.last.get(config.name))
 
     def _levels(self) -> list[Json]:
         return [
@@ -242,12 +258,19 @@ class Gateway:
             yield "tongpin_leg_concealed_frames", "Frames concealed towards the radio", leg, status.concealed
             yield "tongpin_leg_dropped", "Packets dropped in worker and link", leg, status.dropped + status.link_drops
             yield "tongpin_leg_underruns", "Playout under-runs", leg, status.tx_underruns
+            for way, ppm in (("capture", status.capture_ppm), ("playout", status.playout_ppm)):
+                if ppm is not None:
+                    clock = leg | {"direction": way}
+                    yield "tongpin_leg_clock_ppm", "How fast the sound card's clock is", clock, ppm
+            yield "tongpin_leg_key_locked", "1 until a polarity test has passed", leg, bool(status.keying)
+            if (test := self.leg_tests.last.get(config.name)) is not None:
+                yield "tongpin_leg_test_passed", "1 when the last daily test was green", leg, not test.problems
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
 
 
-def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
+def _leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> LegState:
     return LegState(
         name=config.name,
         label=config.label or config.name,
@@ -269,11 +292,15 @@ def _leg_state(config: LegConfig, status: LegStatus) -> LegState:
         restarts=status.restarts,
         last_audio_in_s_ago=status.last_audio_in_s_ago,
         last_audio_out_s_ago=status.last_audio_out_s_ago,
+        capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
+        playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
+        keying=status.keying,
+        last_test_at=None if test is None else test.at.isoformat(timespec="seconds"),
+        last_test_problems=None if test is None else list(test.problems),
     )
 
 
-def _leg_json(config: LegConfig, status: LegStatus) -> dict[str, Json]:
-    state = _leg_state(config, status)
+def _leg_json(state: LegState) -> dict[str, Json]:
     return {
         "name": state.name,
         "label": state.label,
@@ -309,15 +336,20 @@ async def run(config: Config, on_ready: Callable[[Ready], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.set)
-    store = await prepare_store(config)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            await _run(config, store, listener, tasks, ends, on_ready)
-    finally:
-        await store.close()
-        listener.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    with ExitStack() as held:
+        held.callback(listener.close)
+        try:
+            held.enter_context(RadioClaim(config.data_folder))
+        except DeviceError as error:
+            raise StartError(str(error)) from error
+        store = await prepare_store(config)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _run(config, store, listener, tasks, ends, on_ready)
+        finally:
+            await store.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 async def _run(
@@ -365,10 +397,13 @@ async def _run(
         await asyncio.sleep(0.01)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    helpers += [tasks.create_task(work) for work in (keep_alive(), gateway.leg_tests.run())]
+    notify("READY=1")
     on_ready(Ready(config.server.public_url or f"{scheme}://{shown}:{port}", gateway.engine.udp_port))
     ending = tasks.create_task(ends.wait())
     await asyncio.wait((ending, serving), return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
+    notify("STOPPING=1")
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
     server.should_exit = True

@@ -19,6 +19,7 @@ from tongpin.config.keyers import Cm108Keyer, GpioKeyer, KeyerConfig, RigctlKeye
 from tongpin.config.load import ConfigError, load
 from tongpin.config.models import Config
 from tongpin.gateway.cli_audit import audit, verify
+from tongpin.gateway.cli_radio import doctor, legs, unkey
 from tongpin.gateway.cli_users import users
 from tongpin.gateway.demo import Chatter, demo_config, demo_users
 from tongpin.gateway.errors import TongpinError
@@ -35,6 +36,9 @@ app = typer.Typer(
 app.add_typer(users, name="user", help="People who can log in.")
 app.add_typer(audit, name="audit", help="The audit log.")
 app.command()(verify)
+app.command()(unkey)
+app.command()(doctor)
+app.add_typer(legs, name="leg", help="One radio.")
 database = typer.Typer(no_args_is_help=True)
 app.add_typer(database, name="db", help="The database.")
 

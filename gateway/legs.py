@@ -23,6 +23,7 @@ class Legs:
     Args:
         group_of: the talk group a leg belongs to now, or None.
         on_online: told when a leg comes or goes, with the reason.
+        is_locked: whether a leg's keying line has yet to pass a polarity test.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class Legs:
         group_of: Callable[[str], GroupId | None],
         end_of_media_s: float,
         on_online: Callable[[str, bool, str], None],
+        is_locked: Callable[[LegConfig], bool],
     ) -> None:
         self._on_online = on_online
         self.configs: dict[PartyId, LegConfig] = {}
         self.supervisors: dict[PartyId, LegSupervisor] = {}
         self._floor: dict[PartyId, LegOnFloor] = {}
         for config in configs:
-            supervisor = LegSupervisor(config, self)
+            supervisor = LegSupervisor(config, self, is_locked(config))
             party = supervisor.party
             self.configs[party] = config
             self.supervisors[party] = supervisor
@@ -54,6 +56,9 @@ class Legs:
     async def stop(self) -> None:
         for supervisor in self.supervisors.values():
             await supervisor.stop()
+
+    def pairs(self) -> list[tuple[LegConfig, LegSupervisor]]:
+        return [(self.configs[party], supervisor) for party, supervisor in self.supervisors.items()]
 
     def statuses(self) -> list[tuple[LegConfig, LegStatus]]:
         return [(self.configs[party], supervisor.status) for party, supervisor in self.supervisors.items()]

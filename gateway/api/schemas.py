@@ -116,7 +116,12 @@ class TalkGroupOut(BaseModel):
 
 
 class LegOut(BaseModel):
-    """Levels are dBFS; ``playout_depth`` is frames of 20 ms waiting for the radio; ``reason`` says why not online."""
+    """Levels are dBFS; ``playout_depth`` is frames of 20 ms waiting for the radio; ``reason`` says why not online.
+
+    ``capture_ppm`` and ``playout_ppm``: how fast the sound card's clocks are, null until known; ``keying``: why the
+    transmitter is never keyed and what to do, empty when it may be. ``last_test_problems`` of the daily test: empty =
+    green, null = not tested.
+    """
 
     id: str
     name: str
@@ -139,6 +144,11 @@ class LegOut(BaseModel):
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    capture_ppm: float | None
+    playout_ppm: float | None
+    keying: str
+    last_test_at: str | None
+    last_test_problems: list[str] | None
 
 
 class CheckpointOut(BaseModel):

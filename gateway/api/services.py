@@ -80,6 +80,11 @@ class LegState:
     restarts: int
     last_audio_in_s_ago: float | None
     last_audio_out_s_ago: float | None
+    capture_ppm: float | None
+    playout_ppm: float | None
+    keying: str
+    last_test_at: str | None
+    last_test_problems: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)

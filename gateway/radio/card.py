@@ -21,6 +21,7 @@ class CardState:
     """Whether both directions run; if not, why. Counts rise from the worker's start.
 
     ``playout_delay_s`` is how long a frame that the card has taken needs to the plug, as the card says.
+    ``capture_ppm`` and ``playout_ppm`` are how much faster than monotonic time its clocks run, once that is known.
     """
 
     is_online: bool
@@ -28,6 +29,8 @@ class CardState:
     overruns: int
     underruns: int
     playout_delay_s: float
+    capture_ppm: float | None = None
+    playout_ppm: float | None = None
 
 
 class Card(Protocol):

@@ -36,9 +36,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """The first message. ``leg`` is the leg's configuration as its own JSON text."""
+    """The first message. ``leg`` is the leg's configuration as its own JSON text; ``is_locked``: never key."""
 
     leg: str
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ class TalkBegan:
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
     talk: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartProbe:
+    """Test the leg on the air: listen so long for somebody and, if ``parrots``, play it back, else send a tone."""
+
+    listen_s: float
+    tone_s: float
+    parrots: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,20 @@ class DeviceMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeMoved:
+    """A step of the leg test begins (``probe.Step``)."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """The leg test is over; ``report`` is its JSON text."""
+
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The worker cannot go on and will exit; the text is for the operator."""
 
@@ -124,6 +148,7 @@ class Status:
         rx_overruns, tx_underruns: frames the worker was too slow to take, and frames the card had to play without us.
         dropped: packets thrown away because a queue was full.
         last_rx_s_ago, last_tx_s_ago: seconds since the last frame heard with an open gate, and played of a talk.
+        capture_ppm, playout_ppm: how fast the card's clocks are; None until it is known.
     """
 
     rx_dbfs: float
@@ -145,20 +170,25 @@ class Status:
     last_tx_s_ago: float | None
     is_device_online: bool
     is_line_online: bool
+    capture_ppm: float | None
+    playout_ppm: float | None
 
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 Control = (
     Configure
     | KeyLease
     | Unkey
     | TalkBegan
     | TalkEnded
+    | StartProbe
     | Stop
     | Hello
     | GateMoved
     | KeyMoved
     | DeviceMoved
+    | ProbeMoved
+    | ProbeEnded
     | Failure
     | Status
 )
@@ -171,11 +201,14 @@ _CONTROLS: dict[str, type[Control]] = {
         Unkey,
         TalkBegan,
         TalkEnded,
+        StartProbe,
         Stop,
         Hello,
         GateMoved,
         KeyMoved,
         DeviceMoved,
+        ProbeMoved,
+        ProbeEnded,
         Failure,
         Status,
     )

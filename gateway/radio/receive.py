@@ -88,6 +88,10 @@ class Receiver:
             self._heard_at = now
         return Heard(opened, packet, closed)
 
+    def amplified(self, frame: Frame) -> Frame:
+        """A frame at the leg's level, for a leg test; nothing is remembered."""
+        return amplified(frame, self._gain)
+
     def take_level_dbfs(self) -> float:
         """Mean level since it was taken last."""
         return self._meter.take_dbfs()

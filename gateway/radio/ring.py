@@ -15,6 +15,11 @@ from tongpin.gateway.media.packet import PACKET_SAMPLES
 Frame = NDArray[np.int16]
 
 
+def new_frame() -> Frame:
+    """A silent one."""
+    return np.zeros(PACKET_SAMPLES, np.int16)
+
+
 class FrameRing:
     """Holds at most ``capacity`` frames of 960 int16 samples, each with a small mark (for instance the COS line)."""
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from tongpin.codecs.drift import ClockMeter
 from tongpin.config.models import SoundCard
 from tongpin.gateway.errors import DeviceError
 from tongpin.gateway.media.packet import PACKET_SAMPLES
@@ -20,6 +21,7 @@ _SILENT_S = 1.0
 """PortAudio says nothing when a card is unplugged; a running one calls back every 20 ms."""
 _FIRST_CALLBACK_S = 4.0
 _WATCH_S = 0.25
+_MEASURE_S = 5.0
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 5.0
 _SILENCE = bytes(2 * PACKET_SAMPLES)
@@ -45,6 +47,33 @@ class _Stream(Protocol):
     def close(self) -> None: ...
 
 
+class _Clock:
+    """Counts one direction's samples, and how fast they come. What was measured stays while the card is away."""
+
+    def __init__(self) -> None:
+        self._meter = ClockMeter()
+        self._samples = 0
+        self._measure_at = 0.0
+        self.ppm: float | None = None
+
+    def begin(self) -> None:
+        """The stream is new: what comes now does not join on to what came before."""
+        self._meter, self._samples = ClockMeter(), 0
+
+    def count(self, samples: int) -> float:
+        """In PortAudio's thread: so many more. Answers the time."""
+        now = monotonic()
+        self._samples += samples
+        self._meter.add(self._samples, now)
+        return now
+
+    def measure(self, now: float) -> None:
+        if now >= self._measure_at:
+            self._measure_at = now + _MEASURE_S
+            ppm = self._meter.measure()
+            self.ppm = self.ppm if ppm is None else ppm
+
+
 class PortAudioCard:
     """Both directions of a leg's card, each a raw PortAudio stream of 960-frame blocks.
 
@@ -65,6 +94,8 @@ class PortAudioCard:
         self._overruns = 0
         self._underruns = 0
         self._playout_delay_s = 0.0
+        self._capture_clock = _Clock()
+        self._playout_clock = _Clock()
         self._captured_at = 0.0
         self._played_at = 0.0
         self._played = np.empty(PACKET_SAMPLES, np.int16)
@@ -79,6 +110,8 @@ class PortAudioCard:
             self._overruns + self.capture.dropped,
             self._underruns,
             self._playout_delay_s,
+            self._capture_clock.ppm,
+            self._playout_clock.ppm,
         )
 
     def start(self) -> None:
@@ -92,13 +125,13 @@ class PortAudioCard:
     # PortAudio's threads.
 
     def _on_captured(self, data: memoryview, frames: int, time: object, flags: _Flags) -> None:
-        self._captured_at = monotonic()
+        self._captured_at = self._capture_clock.count(frames)
         self.capture.write(np.frombuffer(data, np.int16), UNMARKED)
         self._overruns += flags.input_overflow
         self._wake()
 
     def _on_wanted(self, data: memoryview, frames: int, time: object, flags: _Flags) -> None:
-        self._played_at = monotonic()
+        self._played_at = self._playout_clock.count(frames)
         if self.playout.read_into(self._played) is None:
             data[:] = _SILENCE
             self._underruns += 1
@@ -126,6 +159,8 @@ class PortAudioCard:
         opened_at = monotonic()
         while not self._is_stopping.wait(_WATCH_S):
             now = monotonic()
+            for clock in (self._capture_clock, self._playout_clock):
+                clock.measure(now)
             # A sound server may take seconds to the first callback; until then the card is not online.
             is_running = self._captured_at > 0 and self._played_at > 0
             last_at = min(self._captured_at, self._played_at) if is_running else opened_at
@@ -175,6 +210,8 @@ class PortAudioCard:
                 )
                 streams.append(playout)
                 self._playout_delay_s = float(playout.latency)
+            self._capture_clock.begin()
+            self._playout_clock.begin()
             # A direction without a device counts as running for ever.
             self._captured_at = 0.0 if self._capture_name is not None else float("inf")
             self._played_at = 0.0 if self._playout_name is not None else float("inf")

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -13,6 +14,7 @@ from typing import Final, Protocol
 
 from tongpin.channels.ids import PartyId
 from tongpin.config.models import LegConfig
+from tongpin.gateway.errors import DeviceError, PeerError
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Sink
 from tongpin.gateway.radio.drivers import drive_inactive
@@ -28,10 +30,15 @@ from tongpin.gateway.radio.messages import (
     KeyLease,
     KeyMoved,
     Message,
+    ProbeEnded,
+    ProbeMoved,
+    StartProbe,
     Status,
     Stop,
     Unkey,
 )
+from tongpin.gateway.radio.polarity import locked_text
+from tongpin.gateway.radio.probe import Report
 
 LEASE_S = 0.5
 _RENEW_S = 0.2
@@ -41,6 +48,8 @@ _START_S = 20.0
 """How long a worker may take to its first message: imports on a busy machine."""
 _STOP_S = 2.0
 _CHECK_S = 0.25
+_TEST_S = 30.0
+"""Longest time that a leg test takes beside listening and speaking."""
 _FIRST_BACK_OFF_S = 0.5
 _LAST_BACK_OFF_S = 10.0
 _LONG_LIFE_S = 30.0
@@ -58,6 +67,8 @@ class LegStatus:
         last_audio_in_s_ago, last_audio_out_s_ago: None before the first.
         link_drops: packets that found the worker gone or too slow.
         restarts: how often a worker had to be replaced.
+        capture_ppm, playout_ppm: how fast the sound card's clocks are; None until it is known.
+        keying: why the transmitter is never keyed, and what to do; empty when it may be.
     """
 
     name: str
@@ -82,6 +93,9 @@ class LegStatus:
     last_audio_out_s_ago: float | None = None
     link_drops: int = 0
     restarts: int = 0
+    capture_ppm: float | None = None
+    playout_ppm: float | None = None
+    keying: str = ""
 
 
 class LegEvents(Protocol):
@@ -106,10 +120,13 @@ class LegEvents(Protocol):
 class LegSupervisor:
     """One leg. :meth:`run` is its task; everything else is called from the same event loop and does not wait."""
 
-    def __init__(self, config: LegConfig, events: LegEvents) -> None:
+    def __init__(self, config: LegConfig, events: LegEvents, is_locked: bool = False) -> None:
+        """Args: is_locked: the keying line has not passed a polarity test; the transmitter is never keyed."""
         self.party: Final = PartyId(f"leg:{config.name}")
         self._config: Final = config
         self._events: Final = events
+        self._is_locked: Final = is_locked
+        self._keying: Final = locked_text(config.name) if is_locked else ""
         self._link = LegLink(self._received)
         self._process: asyncio.subprocess.Process | None = None
         self._is_key_wanted = False
@@ -123,6 +140,8 @@ class LegSupervisor:
         self._last: Status | None = None
         self._restarts = 0
         self._failure = ""
+        self._test: asyncio.Future[Report] | None = None
+        self._on_step: Callable[[str], None] = lambda step: None
 
     @property
     def sink(self) -> Sink:
@@ -140,7 +159,12 @@ class LegSupervisor:
         is_online, reason = self._device
         if last is None:
             return LegStatus(
-                self._config.name, is_online, reason, link_drops=self._link.dropped, restarts=self._restarts
+                self._config.name,
+                is_online,
+                reason,
+                link_drops=self._link.dropped,
+                restarts=self._restarts,
+                keying=self._keying,
             )
         return LegStatus(
             name=self._config.name,
@@ -165,6 +189,9 @@ class LegSupervisor:
             last_audio_out_s_ago=last.last_tx_s_ago,
             link_drops=self._link.dropped,
             restarts=self._restarts,
+            capture_ppm=last.capture_ppm,
+            playout_ppm=last.playout_ppm,
+            keying=self._keying,
         )
 
     def key(self) -> None:
@@ -179,6 +206,30 @@ class LegSupervisor:
             self._renewal.cancel()
             self._renewal = None
         self._link.post(Unkey(drain))
+
+    async def test(self, listen_s: float, tone_s: float, parrots: bool, on_step: Callable[[str], None]) -> Report:
+        """Test the leg on the air; meanwhile it is deaf and dumb to everybody else. Works on a locked line, too.
+
+        Args:
+            listen_s: wait so long for somebody to speak; 0 = for nobody.
+            tone_s: of 1 kHz, when nobody was heard or ``parrots`` is False; else what was heard is played back.
+            on_step: told each step (``probe.Step``) as it begins.
+
+        Raises:
+            DeviceError: the leg is not there, is being tested already, or its worker fails.
+        """
+        if not self._device[0] or self._test is not None:
+            raise DeviceError("the leg is being tested" if self._test else f"the leg is missing: {self._device[1]}")
+        self._test = asyncio.get_running_loop().create_future()
+        self._on_step = on_step
+        try:
+            self._link.post(StartProbe(float(listen_s), float(tone_s), parrots))
+            async with asyncio.timeout(listen_s + tone_s + _TEST_S):
+                return await self._test
+        except TimeoutError:
+            raise DeviceError("the leg test does not come to an end") from None
+        finally:
+            self._test = None
 
     def _renew(self) -> None:
         if self._renewal is not None:
@@ -236,7 +287,7 @@ class LegSupervisor:
                     stderr=asyncio.subprocess.PIPE,
                     env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # numpy's pool would cost 30 MB and is never used.
                 )
-            self._link.post(Configure(self._config.model_dump_json()))
+            self._link.post(Configure(self._config.model_dump_json(), self._is_locked))
             return await self._watch(self._process)
         except OSError as error:
             return f"the worker cannot be started: {error}"
@@ -293,6 +344,8 @@ class LegSupervisor:
             self._is_gate_open = False
             self._events.gate_moved(self.party, False, reason)
         self._move_device(False, reason)
+        if self._test is not None and not self._test.done():
+            self._test.set_exception(DeviceError(reason))
 
     def _received(self, message: Message) -> None:
         self._heard_at = monotonic()
@@ -316,10 +369,21 @@ class LegSupervisor:
                 self._is_ready = True
                 self._link.worker_ready()
                 self._renew()
+            case ProbeMoved(step):
+                self._on_step(step)
+            case ProbeEnded(report):
+                self._end_test(report)
             case Failure(text):
                 self._failure = text
             case _:
                 self._link.garbage += 1
+
+    def _end_test(self, report: str) -> None:
+        if self._test is not None and not self._test.done():
+            try:
+                self._test.set_result(Report.parse(report))
+            except PeerError as error:
+                self._test.set_exception(DeviceError(str(error)))
 
     def _move_device(self, is_online: bool, reason: str) -> None:
         was_online = self._device[0]

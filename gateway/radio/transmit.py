@@ -11,9 +11,10 @@ import numpy as np
 from tongpin.codecs.errors import OpusError
 from tongpin.codecs.jitter import JitterBuffer, JitterKind
 from tongpin.codecs.opus import OpusDecoder
+from tongpin.codecs.shaper import SpeechShaper
 from tongpin.config.models import LegConfig
 from tongpin.gateway.media.packet import PACKET_SAMPLES, Packet
-from tongpin.gateway.radio.level import Meter, amplified, gain_factor
+from tongpin.gateway.radio.level import Meter
 from tongpin.gateway.radio.ring import Frame
 
 _FRAME_MS = 20
@@ -75,7 +76,7 @@ class Transmitter:
 
     def __init__(self, config: LegConfig) -> None:
         self._lead_frames: Final = ceil(config.tx_delay_ms / _FRAME_MS)
-        self._gain: Final = gain_factor(config.tx_gain_db)
+        self._shaper = SpeechShaper(config.tx_gain_db, config.tx_pre_emphasis, config.tx_limit_dbfs)
         self._can_key: Final = config.keyer.kind != "none"
         self._talks: deque[_Reception] = deque()
         self._is_keyed = False
@@ -125,6 +126,11 @@ class Transmitter:
         self._is_keyed = True
         self._lead_left = max(0, self._lead_frames - frames_ahead)
 
+    def on_air(self) -> None:
+        """The transmitter says that it is on the air: the lead-in is over, sooner than ``tx_delay_ms`` at most."""
+        if self._is_keyed:
+            self._lead_left = 0
+
     def unkeyed(self) -> None:
         """The transmitter is off: what was held for it is thrown away. Talks that go on may be keyed again."""
         self._is_keyed = False
@@ -134,14 +140,17 @@ class Transmitter:
             self._forget(self._talks.popleft())
         self._talks.extend(_Reception(talk) for talk in going_on)
 
-    def next_frame(self, now: float) -> Frame:
-        """The next 20 ms for the card: int16, shape (960,); silence when there is nothing to say."""
-        frame = self._next_speech()
+    def next_frame(self, now: float, test: Frame | None = None) -> Frame:
+        """The next 20 ms for the card: int16, shape (960,); silence when there is nothing to say.
+
+        Args: test: what a leg test says in place of any talk.
+        """
+        frame = self._next_speech() if test is None else test
         if frame is None:
             frame = self._silence
         else:
             self._played_at = now
-            frame = amplified(frame, self._gain)
+            frame = self._shaper.push(frame)
         self._meter.add(frame)
         return frame
 

@@ -17,12 +17,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-import numpy as np
-
 from tongpin.codecs.errors import CodecError
 from tongpin.config.models import LegConfig, SimCard
 from tongpin.gateway.errors import DeviceError, PeerError, TongpinError
-from tongpin.gateway.media.packet import PACKET_SAMPLES
 from tongpin.gateway.radio.card import CARRIER, UNMARKED, Card, Waker
 from tongpin.gateway.radio.drivers import make_line
 from tongpin.gateway.radio.keyer import Keyer
@@ -38,6 +35,9 @@ from tongpin.gateway.radio.messages import (
     Hello,
     KeyLease,
     KeyMoved,
+    ProbeEnded,
+    ProbeMoved,
+    StartProbe,
     Status,
     Stop,
     TalkBegan,
@@ -47,12 +47,13 @@ from tongpin.gateway.radio.messages import (
     encode,
     encode_audio,
 )
+from tongpin.gateway.radio.pace import PacedCard
+from tongpin.gateway.radio.probe import Probe
 from tongpin.gateway.radio.receive import Receiver
+from tongpin.gateway.radio.ring import Frame
 from tongpin.gateway.radio.transmit import Transmitter
 
 STATUS_S = 0.2
-FRAMES_AHEAD = 2
-"""Frames kept in the playout ring: what the worker may be late by before the card plays silence."""
 _FRAME_S = 0.02
 _DRAIN_S = 1.0
 """Longest time that speech which is still held delays an unkey."""
@@ -67,23 +68,26 @@ class _LinkEndedError(Exception):
 class Worker:
     """The loop and what it joins. Everything runs in the caller's thread except the card's and the keyer's own."""
 
-    def __init__(self, link: socket.socket, config: LegConfig) -> None:
+    def __init__(self, link: socket.socket, config: LegConfig, is_locked: bool) -> None:
+        """Args: is_locked: the transmitter is not keyed, whoever asks."""
         self._link: Final = link
         self._config: Final = config
+        self._is_locked: Final = is_locked
         self._waker = Waker()
         self._key_moves: deque[tuple[bool, str]] = deque(maxlen=16)
         self._line_reason = "starting"
         self._keyer = Keyer(make_line(config), config.keyer_limit_s, self._on_key_moved, self._on_line_moved)
         self._card = self._make_card()
+        self._pace = PacedCard(self._card)
         self._receiver = Receiver(config)
         self._transmitter = Transmitter(config)
-        self._captured = np.empty(PACKET_SAMPLES, np.int16)
         self._cos: bool | None = None
         self._is_key_noted = False
         """Keyed as far as this loop knows: stays until the deaf time after it has been set."""
         self._deaf_until = float("-inf")
         self._drain_until: float | None = None
         self._unkey_at: float | None = None
+        self._probe: Probe | None = None
         self._is_stopping = False
         self._offline_reason: str | None = None
         self._dropped = 0
@@ -142,21 +146,26 @@ class Worker:
                 now = monotonic()
                 self._note_key_moves(now)
                 self._receive(now)
+                self._test(now)
                 self._drain(now)
                 self._feed(now)
                 self._note_devices()
                 if now >= status_at:
                     status_at = max(status_at + STATUS_S, now)
+                    self._pace.steer()
                     self._say(self._status(now))
                     if not self._keyer.is_alive:
                         raise DeviceError("the keyer's thread has ended")
 
     def _receive(self, now: float) -> None:
-        while (mark := self._card.capture.read_into(self._captured)) is not None:
+        while (captured := self._pace.capture()) is not None:
+            frame, mark = captured
             if self._config.has_cos:
                 self._cos = self._keyer.inputs.cos if mark == UNMARKED else mark == CARRIER
-            is_deaf = self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
-            heard = self._receiver.push(self._captured, self._cos, is_deaf, now)
+            if self._probe is not None:
+                self._show_probe(self._probe, frame)
+            is_deaf = self._probe is not None or self._is_key_noted or self._keyer.is_keyed or now < self._deaf_until
+            heard = self._receiver.push(frame, self._cos, is_deaf, now)
             if heard.opened is not None:
                 self._say(GateMoved(True, heard.opened))
             if heard.packet is not None:
@@ -167,17 +176,51 @@ class Worker:
             if heard.closed is not None:
                 self._say(GateMoved(False, heard.closed))
 
+    def _start_test(self, wish: StartProbe) -> None:
+        if self._probe is None:
+            self._transmitter.unkeyed()
+            self._keyer.unkey("leg test")
+            can_key = self._config.keyer.kind != "none"
+            lead_ms, deaf_ms = self._config.tx_delay_ms, self._config.gate.start_delay_ms
+            self._probe = Probe(
+                wish.listen_s, wish.tone_s, wish.parrots, lead_ms, deaf_ms, can_key, self._config.has_cos
+            )
+
+    def _show_probe(self, probe: Probe, frame: Frame) -> None:
+        step = probe.step
+        probe.hear(self._receiver.amplified(frame), self._cos, self._keyer.is_keyed, self._keyer.inputs.tx_detect)
+        if probe.step is not step:
+            self._say(ProbeMoved(str(probe.step)))
+
+    def _test(self, now: float) -> None:
+        """Key as the leg test wants it, by short leases: they run out if this loop hangs."""
+        probe = self._probe
+        if probe is None:
+            return
+        if probe.is_done:
+            self._probe = None
+            self._say(ProbeEnded(probe.report().text()))
+        elif probe.wants_key:
+            self._keyer.lease(_FRAME_S * 10)
+        elif self._keyer.is_keyed or self._keyer.is_wanted:
+            self._keyer.unkey("leg test")
+
     def _feed(self, now: float) -> None:
-        """Keep the card a constant two frames ahead: more would be delay, fewer would be gaps."""
-        while self._card.playout.depth < FRAMES_AHEAD:
-            self._card.playout.write(self._transmitter.next_frame(now))
+        if self._keyer.inputs.tx_detect:
+            self._transmitter.on_air()
+        probe = self._probe
+        if probe is None:
+            self._pace.fill(lambda: self._transmitter.next_frame(now))
+        else:
+            self._pace.fill(lambda: self._transmitter.next_frame(now, probe.next_frame()))
 
     def _note_key_moves(self, now: float) -> None:
         while self._key_moves:
             is_keyed, cause = self._key_moves.popleft()
             self._is_key_noted = is_keyed
             if is_keyed:
-                self._transmitter.keyed(self._card.playout.depth)
+                self._pace.align()
+                self._transmitter.keyed(self._pace.frames_ahead)
             else:
                 self._transmitter.unkeyed()
                 self._drain_until = self._unkey_at = None
@@ -189,8 +232,7 @@ class Worker:
         if self._drain_until is None:
             return
         if self._unkey_at is None and (self._transmitter.is_idle or now >= self._drain_until):
-            waiting_s = self._card.playout.depth * _FRAME_S + self._card.state.playout_delay_s
-            self._unkey_at = now + waiting_s + self._config.tx_hang_ms / 1000
+            self._unkey_at = now + self._pace.waiting_s + self._config.tx_hang_ms / 1000
         if self._unkey_at is not None and now >= self._unkey_at:
             self._drain_until = self._unkey_at = None
             self._transmitter.unkeyed()
@@ -214,7 +256,7 @@ class Worker:
             cos=self._cos,
             is_keyed=self._keyer.is_keyed,
             gate_open=self._receiver.is_open,
-            playout_frames=self._card.playout.depth,
+            playout_frames=self._pace.frames_ahead,
             jitter_packets=counts.depth,
             received=counts.received,
             lost=counts.lost,
@@ -228,6 +270,8 @@ class Worker:
             last_tx_s_ago=self._transmitter.played_s_ago(now),
             is_device_online=card.is_online,
             is_line_online=self._keyer.is_online,
+            capture_ppm=card.capture_ppm,
+            playout_ppm=card.playout_ppm,
         )
 
     # The link.
@@ -250,6 +294,10 @@ class Worker:
             match message:
                 case Audio(talk, packet):
                     self._transmitter.push(talk, packet)
+                case StartProbe():
+                    self._start_test(message)
+                case KeyLease() | Unkey() | TalkBegan() if self._is_locked or self._probe is not None:
+                    pass
                 case KeyLease(lease_s):
                     self._drain_until = self._unkey_at = None
                     self._keyer.lease(lease_s)
@@ -285,8 +333,11 @@ class Worker:
         return True
 
 
-def _await_configuration(link: socket.socket) -> LegConfig:
-    """The first message. Raises PeerError when it is none, _LinkEndedError when there is no gateway."""
+def _await_configuration(link: socket.socket) -> tuple[LegConfig, bool]:
+    """The first message: the leg, and whether its key is locked.
+
+    Raises PeerError when it is another message, _LinkEndedError when there is no gateway.
+    """
     link.settimeout(_CONFIGURE_S)
     try:
         data = link.recv(MAX_MESSAGE_BYTES)
@@ -297,7 +348,7 @@ def _await_configuration(link: socket.socket) -> LegConfig:
     message = decode(data)
     if not isinstance(message, Configure):
         raise PeerError("the first message is not the configuration")
-    return LegConfig.model_validate_json(message.leg)
+    return LegConfig.model_validate_json(message.leg), message.is_locked
 
 
 def main() -> int:
@@ -310,9 +361,9 @@ def main() -> int:
     sys.setswitchinterval(0.001)  # The card's callback waits this long for the interpreter at most.
     with socket.socket(fileno=arguments.fd) as link:
         try:
-            config = _await_configuration(link)
+            config, is_locked = _await_configuration(link)
             link.setblocking(False)
-            worker = Worker(link, config)
+            worker = Worker(link, config, is_locked)
             gc.collect()
             gc.freeze()
             worker.run()

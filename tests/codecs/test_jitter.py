@@ -41,13 +41,11 @@ def test_losses_are_recovered_from_the_next_packet() -> None:
     buffer, items = play({tick: [tick] for tick in range(100) if tick not in lost}, 110, end_at=100)
     kinds = [item.kind for item in items]
     assert buffer.lost == 4
-    # The pair empties the buffer: a frame is concealed, the delay grows by it, and one packet is left out later on.
+    # The first of the pair has no packet behind it to recover from. The delay that it leaves is within the slack.
     assert kinds.count(JitterKind.FEC) == buffer.recovered == 3
-    assert kinds.count(JitterKind.CONCEAL) == buffer.concealed == 2
-    assert buffer.shrunk == 1
-    missing = set(range(100)) - lost - set(numbers(items))
-    assert len(missing) == 1
-    assert min(missing) > 60
+    assert kinds.count(JitterKind.CONCEAL) == buffer.concealed == 1
+    assert buffer.shrunk == 0
+    assert set(numbers(items)) == set(range(100)) - lost
 
 
 def test_reordering_and_duplicates_are_put_right() -> None:
@@ -74,8 +72,8 @@ def test_after_a_burst_of_jitter_the_delay_comes_back() -> None:
     assert max(depths) >= 4
     assert depths[-1] <= START_TARGET
     assert buffer.late == 0
-    assert buffer.concealed == [item.kind for item in items].count(JitterKind.CONCEAL) == 3
-    assert buffer.shrunk >= 3
+    assert buffer.concealed == [item.kind for item in items].count(JitterKind.CONCEAL) == 2
+    assert buffer.shrunk >= 1
 
 
 def test_random_loss_and_jitter_with_a_seed() -> None:

@@ -87,10 +87,10 @@ class Ear:
 
 
 @asynccontextmanager
-async def running(config: LegConfig) -> AsyncIterator[tuple[LegSupervisor, Ear]]:
+async def running(config: LegConfig, is_locked: bool = False) -> AsyncIterator[tuple[LegSupervisor, Ear]]:
     """A leg with a real worker process, on line on entry, gone on exit."""
     ear = Ear()
-    leg = LegSupervisor(config, ear)
+    leg = LegSupervisor(config, ear, is_locked)
     task = asyncio.create_task(leg.run())
     try:
         await ear.wait_online()
