@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,11 @@ from tests.scenarios.district import legs_online
 from tests.scenarios.service import PASSWORD, Service, running
 
 DOCS = Path("docs/images")
-CHOSEN = {"channels-en-light": "console.png"}
+CHOSEN = {
+    "channels-en-light": "console.png",
+    "channels-zh-dark": "console.zh-CN.png",
+    "wizard-en-light": "joint-channel.png",
+}
 """Which pictures the README and the manual show, and by what name."""
 
 
@@ -127,7 +131,7 @@ async def _furnish(client: httpx.AsyncClient) -> None:
     await _made(
         client, "/templates", {"id": "market-fire", "name": "Market fire 市场火灾", "duration_s": 7200, **members}
     )
-    agreed = {"name": "Standing 常设", "agencies": ["gongan", "chengguan"], "includes_centre": True}
+    agreed: dict[str, object] = {"name": "Standing 常设", "agencies": ["gongan", "chengguan"], "includes_centre": True}
     await _made(client, "/agreements", agreed)
     end = (datetime.now(UTC) + timedelta(minutes=9)).isoformat()
     members["talk_groups"] = ["gongan-03", "chengguan-03"]
@@ -137,7 +141,7 @@ async def _furnish(client: httpx.AsyncClient) -> None:
     await _made(client, "/joint-channels", {"name": "Workshop inspection 作坊检查", "expires_at": end, **members})
 
 
-async def _made(client: httpx.AsyncClient, path: str, body: dict[str, object]) -> None:
+async def _made(client: httpx.AsyncClient, path: str, body: Mapping[str, object]) -> None:
     answer = await client.post(path, json=body)
     assert answer.status_code == 201, answer.text
 

@@ -282,7 +282,7 @@ export class Desk {
       key: this.talking.view.state,
       target: this.target,
       selected: [...this.selected],
-      lines: this.talking.lineViews.map(({ state }) => state),
+      lines: this.talking.lineStates,
       emergency: this.talking.emergency,
       microphone: this.micTrouble ?? 'ready',
       muted: [...this.mixer.muted],
