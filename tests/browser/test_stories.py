@@ -5,7 +5,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -41,7 +41,7 @@ async def _go(page: Page, place: str) -> None:
     await page.evaluate("(place) => { location.hash = place }", f"#/{place}")
 
 
-async def _made(client: httpx.AsyncClient, path: str, body: dict[str, object]) -> None:
+async def _made(client: httpx.AsyncClient, path: str, body: Mapping[str, object]) -> None:
     answer = await client.post(path, json=body)
     assert answer.status_code == 201, answer.text
 
