@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,11 @@ from tests.scenarios.district import legs_online
 from tests.scenarios.service import PASSWORD, Service, running
 
 DOCS = Path("docs/images")
-CHOSEN = {"channels-en-light": "console.png"}
+CHOSEN = {
+    "channels-en-light": "console.png",
+    "channels-zh-dark": "console.zh-CN.png",
+    "wizard-en-light": "joint-channel.png",
+}
 """Which pictures the README and the manual show, and by what name."""
 
 
@@ -44,10 +49,25 @@ async def _ask(page: Page) -> None:
     await page.get_by_test_id("emergency").click()
 
 
+async def _wizard(page: Page) -> None:
+    await _open("joint/new")(page)
+    await page.get_by_test_id("joint-name").fill("Station Road 车站路")
+    await page.get_by_test_id("joint-purpose").fill("A boy has fallen on to an air-conditioner platform 男童坠落")
+    boxes = page.get_by_test_id("joint-group")
+    for index in (0, 4, 8):
+        await boxes.nth(index).check()
+    await expect(page.get_by_test_id("preview")).to_be_visible()
+
+
+ADMIN = ("agencies", "talk-groups", "units", "users", "templates", "audit", "health")
 PAGES: dict[str, Callable[[Page], Awaitable[None]]] = {
     "channels": _channels,
     "panel": _panel,
     "emergency": _ask,
+    "joint": _open("joint"),
+    "wizard": _wizard,
+    "recordings": _open("recordings"),
+    **{f"admin-{name}": _open(f"admin/{name}") for name in ADMIN},
     "settings": _open("settings"),
 }
 SIZES = {"": (1280, 800), "-phone": (390, 844)}
@@ -82,6 +102,48 @@ async def _pictures(browser: Browser, service: Service, folder: Path, only: str)
 
 async def _furnish(client: httpx.AsyncClient) -> None:
     """What the pages are to show beside the town itself."""
+    grids = {
+        "north": [[120.0, 30.02], [120.03, 30.03], [120.03, 30.05], [120.0, 30.05], [120.0, 30.02]],
+        "station": [[120.0, 30.0], [120.02, 30.0], [120.03, 30.03], [120.0, 30.02], [120.0, 30.0]],
+        "market": [[120.02, 30.0], [120.05, 30.0], [120.05, 30.03], [120.03, 30.03], [120.02, 30.0]],
+        "river": [[120.03, 30.03], [120.05, 30.03], [120.06, 30.05], [120.03, 30.05], [120.03, 30.03]],
+    }
+    for name, ring in grids.items():
+        body = {
+            "id": name,
+            "name": name.title(),
+            "scheme": "city",
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        await _made(client, "/grids", body)
+    for index, (agency, name) in enumerate(
+        (("gongan", "Patrol 巡逻"), ("chengguan", "Market team 市场"), ("xiaofang", "Engine 消防车"))
+    ):
+        unit = {"id": f"unit-{index}", "name": f"{name} {index + 1}", "kind": "team", "agency": agency}
+        await _made(
+            client, "/units", {**unit, "home_talk_group": f"{agency}-02", "grids": ["market", "station"][: index + 1]}
+        )
+    members = {
+        "talk_groups": ["gongan-01", "chengguan-01"],
+        "purpose": "Clear the street 清场",
+        "lead_agency": "gongan",
+    }
+    await _made(
+        client, "/templates", {"id": "market-fire", "name": "Market fire 市场火灾", "duration_s": 7200, **members}
+    )
+    agreed: dict[str, object] = {"name": "Standing 常设", "agencies": ["gongan", "chengguan"], "includes_centre": True}
+    await _made(client, "/agreements", agreed)
+    end = (datetime.now(UTC) + timedelta(minutes=9)).isoformat()
+    members["talk_groups"] = ["gongan-03", "chengguan-03"]
+    await _made(client, "/joint-channels", {"name": "Evening peak 晚高峰", "expires_at": end, **members})
+    members["talk_groups"] = ["gongan-04", "xiaofang-04"]
+    end = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    await _made(client, "/joint-channels", {"name": "Workshop inspection 作坊检查", "expires_at": end, **members})
+
+
+async def _made(client: httpx.AsyncClient, path: str, body: Mapping[str, object]) -> None:
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 201, answer.text
 
 
 async def take(folder: Path, only: str) -> None:

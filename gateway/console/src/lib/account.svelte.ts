@@ -72,10 +72,17 @@ export class Account {
     return this.call<T>('GET', path)
   }
 
-  /** Every item of a list, page after page, at most `limit`; a list answers an array, or items and where to go on. */
-  async all<T>(path: string, limit = 500): Promise<T[]> {
-    const answer = await this.get<T[] | { items: T[]; next?: string | number | null }>(path)
-    return (Array.isArray(answer) ? answer : answer.items).slice(0, limit)
+  /** Every item of a list, page after page, at most `limit`. `cursor` is how the list wants to be told where to go on. */
+  async all<T>(path: string, cursor: 'after' | 'cursor' = 'after', limit = 2_000): Promise<T[]> {
+    const found: T[] = []
+    let next: string | null = null
+    do {
+      const on: string = next === null ? '' : `${path.includes('?') ? '&' : '?'}${cursor}=${encodeURIComponent(next)}`
+      const answer: T[] | { items: T[]; next: string | null } = await this.get(path + on)
+      found.push(...(Array.isArray(answer) ? answer : answer.items))
+      next = Array.isArray(answer) ? null : answer.next
+    } while (next !== null && found.length < limit)
+    return found.slice(0, limit)
   }
 
   /** As fetch, with the token. */

@@ -1,17 +1,18 @@
 /** The dispatcher's desk: session, floor and sound, as state that the pages show. */
 
-import { Account } from './account.svelte'
+import { Account, Problem } from './account.svelte'
 import { Backoff } from './backoff'
 import { apply, applyLevels, emptyBoard, fromView, type Board, type Group, type Leg, type WireEvent, type WireView } from './board'
 import { say, sayCause, type Key } from './i18n'
 import { Inputs } from './inputs'
 import type { Notice, PttMessage } from './key'
+import { JointChannels } from './joint.svelte'
 import { MOST_SELECTED } from './lines'
 import { Sound, type MicTrouble } from './media'
 import { Mixer, toggled } from './mixer.svelte'
 import { Prefs, type Pedal, type Values } from './prefs.svelte'
 import { Route } from './route.svelte'
-import { Session, type LinkState, type Message, type SocketLike } from './session'
+import { LoggedOut, Session, type LinkState, type Message, type SocketLike } from './session'
 import { Talking } from './talking.svelte'
 
 export type Connection = 'connecting' | 'connected' | 'no-sound' | 'lost'
@@ -26,6 +27,7 @@ export class Desk {
   readonly account = new Account()
   readonly prefs = new Prefs()
   readonly route = new Route()
+  readonly joint = new JointChannels(this.account)
   /** Why the log-in form is shown again. */
   loginTrouble = $state<Key | null>(null)
   board = $state<Board>(emptyBoard())
@@ -280,7 +282,7 @@ export class Desk {
       key: this.talking.view.state,
       target: this.target,
       selected: [...this.selected],
-      lines: this.talking.lineViews.map(({ state }) => state),
+      lines: this.talking.lineStates,
       emergency: this.talking.emergency,
       microphone: this.micTrouble ?? 'ready',
       muted: [...this.mixer.muted],
@@ -302,6 +304,13 @@ export class Desk {
     this.notice = notice
     clearTimeout(this.noticeTimer)
     this.noticeTimer = window.setTimeout(() => { this.notice = null }, NOTICE_MS)
+  }
+
+  /** Say why a call of the API did not do what was asked. */
+  failed(error: unknown): void {
+    if (error instanceof LoggedOut) this.sendAway()
+    else if (error instanceof Problem) this.tell({ key: 'refusedWhy', values: { detail: error.message } })
+    else this.tell({ key: 'noService' })
   }
 
   /** A notice in the page's language. */
@@ -441,6 +450,8 @@ export class Desk {
       this.sound?.tone('emergency')
     }
     if (this.selected.join() !== before) this.selectionChanged()
+    this.joint.hear(event)
+    if (event.kind === 'recording_alarm') this.tell({ key: 'recordingAlarm', values: { reason: String(event.reason) } })
     for (const listener of this.listeners) listener(event)
   }
 
@@ -449,6 +460,7 @@ export class Desk {
     this.wasConnected = true
     this.mixer.listen()
     this.selectionChanged()
+    void this.joint.load().catch((error: unknown) => { this.failed(error) })
     void this.dial()
   }
 

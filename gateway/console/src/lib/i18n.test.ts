@@ -21,3 +21,10 @@ it('chooses by the browser', () => {
   expect(preferred(['de'])).toBe('en')
   expect(preferred([])).toBe('en')
 })
+
+it('uses every word, and says every state of a joint channel and every cause by name', () => {
+  const files = import.meta.glob<string>(['../**/*.svelte', '../**/*.ts', '!../**/*.test.ts', '!./i18n/**'], { eager: true, query: '?raw', import: 'default' })
+  const source = Object.values(files).join('\n')
+  const unused = Object.keys(en).filter((key) => !/^(cause|joint)\./.test(key) && !source.includes(`'${key}'`))
+  expect(unused).toEqual([])
+})

@@ -59,6 +59,11 @@ export class Line {
     this.session.start()
   }
 
+  /** How its connection stands. */
+  get state(): string {
+    return this.peer?.connectionState ?? 'none'
+  }
+
   press(by: string, priority: Priority): void {
     this.key.press(by, this.group, priority)
   }
@@ -143,6 +148,10 @@ export class Lines {
 
   get views(): KeyView[] {
     return this.lines.map(({ view }) => view)
+  }
+
+  get states(): string[] {
+    return this.lines.map(({ state }) => state)
   }
 
   /** Have a line for each of these groups, and for no other. */

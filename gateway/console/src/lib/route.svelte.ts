@@ -1,6 +1,6 @@
 /** Which page is shown: the part of the address after `#`, so that it can be linked and gone back to. */
 
-export const PAGES = ['channels', 'joint', 'admin', 'settings'] as const
+export const PAGES = ['channels', 'joint', 'recordings', 'admin', 'settings'] as const
 export type Page = (typeof PAGES)[number]
 
 export interface Place {

@@ -135,6 +135,11 @@ export class Talking {
     this.lines.set(groups)
   }
 
+  /** How the connections of the further lines stand. */
+  get lineStates(): string[] {
+    return this.lines.states
+  }
+
   hear(message: PttMessage): void {
     this.key.hear(message)
   }

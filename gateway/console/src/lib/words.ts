@@ -23,3 +23,8 @@ export function noTxOf(desk: Desk, group: Group): Key | null {
 export function timeOf(desk: Desk, at: number): string {
   return clock(desk.prefs.values.language, performance.timeOrigin + at)
 }
+
+/** An agency's name; the command centre is of no agency. */
+export function agencyName(desk: Desk, id: string | null): string {
+  return id === null || id === '' ? desk.words('centre') : (desk.board.agencies[id]?.name ?? id)
+}
