@@ -54,6 +54,8 @@ class Audience:
                 return frozenset((effect.agency,))
             case e.PartyDetached():
                 return frozenset((self._parties.pop(effect.party, None),))
+            case e.TalkerNamed():
+                return None  # whoever hears a talker must be able to know who it is
             case e.MembershipSet() | e.MembershipEnded():
                 return self._on(self._net_of.get(effect.group, NetId(effect.group)))
             case e.RouteInstalled() | e.RouteRemoved() | e.FloorDenied() | e.TalkLimitNear():

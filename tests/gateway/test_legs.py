@@ -31,7 +31,16 @@ def test_a_stuck_carrier_is_told_once_and_again_when_the_leg_is_heard(tmp_path: 
     told: list[tuple[str, bool]] = []
     config = SimFolder(tmp_path).config()
     legs = Legs(
-        [config], _Floor(), Hub(), lambda name: None, 4.0, lambda *a: None, lambda leg: False, lambda *a: told.append(a)
+        [config],
+        _Floor(),
+        Hub(),
+        lambda name: None,
+        4.0,
+        lambda *a: None,
+        lambda leg, signalled: None,
+        lambda event: None,
+        lambda leg: False,
+        lambda *a: told.append(a),
     )
     party = legs.party_of("sim")
     legs.gate_moved(party, True, "cos")
