@@ -1,17 +1,21 @@
 """From a score per frame to speech or no speech, and when open noise is back.
 
-A single frame's score is no decision: opening takes the mean of the newest three, staying open a lower mean of five.
+webrtcvad must second an opening: it calls nearly everything speech, but what even it does not hear is none. A single frame's score is no decision: opening takes the mean of the newest three, staying open a lower mean of five.
 Both thresholds were set on the tuned part of the benchmark (docs/gate.md).
 """
 
 import numpy as np
+import webrtcvad
 
-from tongpin.codecs.frame import PcmFrame
+from tongpin.codecs.frame import SAMPLE_RATE_HZ, PcmFrame
 from tongpin.codecs.speech import SpeechScore
 
 OPEN_SCORE = 3.7
 HOLD_SCORE = 0.0
 _OPEN_FRAMES = 3
+_VAD_MODE = 1
+_VAD_FRAMES = 16
+"""webrtcvad must have heard something within as many frames as the network sees."""
 _HOLD_FRAMES = 5
 NOISE_FRAMES = 2
 """So many frames of open noise in a row end a talk."""
@@ -33,6 +37,8 @@ class SpeechDetector:
 
     def __init__(self, score: SpeechScore | None = None) -> None:
         self._score = score or SpeechScore()
+        self._second = webrtcvad.Vad(_VAD_MODE)
+        self._unheard = _VAD_FRAMES
         self._scores = np.full(_HOLD_FRAMES, -20.0)
         self._speech_power = 0.0
         self._speech_frames = 0
@@ -55,11 +61,15 @@ class SpeechDetector:
     def push(self, pcm: PcmFrame) -> bool:
         """One frame; whether a voice is present now. Raises FrameShapeError; nothing changed."""
         score = self._score.push(pcm)
+        self._unheard = 0 if self._second.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ) else self._unheard + 1
         self._scores[:-1] = self._scores[1:]
         self._scores[-1] = score
         self._watch_for_noise(score)
         was_speech = self.is_speech
-        enough = float(self._scores.mean()) >= HOLD_SCORE if was_speech else self.score >= OPEN_SCORE
+        if was_speech:
+            enough = float(self._scores.mean()) >= HOLD_SCORE
+        else:
+            enough = self.score >= OPEN_SCORE and self._unheard < _VAD_FRAMES
         self.is_speech = enough and self.noise_frames < NOISE_FRAMES
         return self.is_speech
 
