@@ -19,6 +19,10 @@ console:
 bench:
 	scripts/setup test
 	.venv/bin/python -m tests.bench.bench_switchboard
+	.venv/bin/python -m tests.bench.bench_leg
+	.venv/bin/python -m tests.bench.bench_kill
+	.venv/bin/python -m tests.bench.bench_hotplug
+	.venv/bin/python -m tests.bench.bench_drift
 
 soak:
 	scripts/setup test

@@ -14,6 +14,9 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and dashes: the name of a leg, an agency or a talk group in the file."""
 
 
+RoleName = Literal["admin", "agency-admin", "dispatcher", "officer", "auditor"]
+
+
 class TlsFiles(Model):
     """A certificate chain and its key, PEM."""
 
@@ -57,6 +60,12 @@ class StorageConfig(Model):
     url: str | None = None
     pool_size: Int = Field(default=10, ge=1, le=100)
     statement_limit_s: Float = Field(default=10.0, ge=0.1, le=300)
+
+
+class WebhooksConfig(Model):
+    """``allow_private``: webhooks may point to private and loopback addresses (a receiver on the same network)."""
+
+    allow_private: bool = True
 
 
 class RetentionRule(Model):
@@ -203,6 +212,24 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class AuthConfig(Model):
+    """Who is let in, and for how long.
+
+    Attributes:
+        access_minutes: life of an access token.
+        refresh_idle_hours: a log-in that is not refreshed for so long is over.
+        refresh_max_days: a log-in is over after so long however often it is refreshed.
+        key_max_days: the longest life of an API key.
+        totp_roles: roles that must have a second factor; others may.
+    """
+
+    access_minutes: Int = Field(default=15, ge=1, le=60)
+    refresh_idle_hours: Int = Field(default=12, ge=1, le=24 * 30)
+    refresh_max_days: Int = Field(default=30, ge=1, le=365)
+    key_max_days: Int = Field(default=365, ge=1, le=3650)
+    totp_roles: tuple[RoleName, ...] = ()
+
+
 class AgreementConfig(Model):
     """A standing agreement: its agencies consent at once to what one of them, or the command centre, proposes."""
 
@@ -231,7 +258,9 @@ class Config(Model):
     server: ServerConfig = ServerConfig()
     webrtc: WebrtcConfig = WebrtcConfig()
     storage: StorageConfig = StorageConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     recording: RecordingConfig = RecordingConfig()
+    auth: AuthConfig = AuthConfig()
     floor: FloorConfig = FloorConfig()
     agencies: tuple[AgencyConfig, ...] = ()
     talk_groups: tuple[TalkGroupConfig, ...] = ()

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -21,12 +22,14 @@ from tongpin.config.models import Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
 from tongpin.gateway.api.services import ApiServices, LegState
 from tongpin.gateway.audit import AuditLog
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens, load_secret
+from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
 from tongpin.gateway.clock import SystemClock
 from tongpin.gateway.errors import DeviceError, TongpinError
-from tongpin.gateway.events.log import EventLog, Json
+from tongpin.gateway.events.log import EventLog, Json, view_json
 from tongpin.gateway.events.session import SessionService
+from tongpin.gateway.events.stream import EventStreams
+from tongpin.gateway.events.webhooks import WebhookSender
 from tongpin.gateway.joint.answers import Answers
 from tongpin.gateway.joint.members import LiveMembers
 from tongpin.gateway.joint.nets import Nets
@@ -34,29 +37,39 @@ from tongpin.gateway.joint.scheduler import Scheduler
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms, seed_terms
 from tongpin.gateway.joint.wire import record_json
+from tongpin.gateway.keys import KeyService
+from tongpin.gateway.leg_state import leg_json, leg_state
 from tongpin.gateway.legs import Legs
-from tongpin.gateway.legtests import DailyTests, LegTest
+from tongpin.gateway.legtests import DailyTests
+from tongpin.gateway.login_limit import LoginLimiter
+from tongpin.gateway.logins import LoginService
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.metrics import Metrics
 from tongpin.gateway.notify import keep_alive, notify
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.radio.claim import RadioClaim
 from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
-from tongpin.gateway.records import Agency, TalkGroup
+from tongpin.gateway.records import Agency, Role, TalkGroup
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
+from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.signals import RadioSignals
 from tongpin.gateway.storage.audit import SqlAudit
+from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
 from tongpin.gateway.storage.joint_channels import SqlJointChannels
 from tongpin.gateway.storage.migrate import upgrade
 from tongpin.gateway.storage.recordings import SqlTransmissions
 from tongpin.gateway.storage.repository import SqlRepository
 from tongpin.gateway.storage.store import Store
 from tongpin.gateway.storage.terms import SqlTerms
+from tongpin.gateway.storage.webhooks import SqlOutbox, SqlWebhooks
 from tongpin.gateway.things import RadioId, Unit, UnitFilter
 from tongpin.gateway.tls import ensure_certificate, own_names
 from tongpin.gateway.trail import Trail
+from tongpin.gateway.webhooks import SecretMaker
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.whip import StandardClients
 from tongpin.gateway.wiring import KeyHandler, RouteHandler
@@ -124,6 +137,8 @@ class Gateway:
         secret = load_secret(config.data_folder)
         self.audit = AuditLog(SqlAudit(store), CheckpointKey(secret), clock)
         self.engine = MediaEngine(config.webrtc)
+        logins = SqlLogins(store, clock)
+        self.revocations = Revocations(logins)
         groups = {leg.name: GroupId(leg.talk_group) for leg in config.legs if leg.talk_group is not None}
         self.signals = RadioSignals(
             self.runner, self._unit_of, groups.get, lambda name: self.legs.opening_of(name), self.log.tell, spawn
@@ -150,7 +165,13 @@ class Gateway:
             config.webrtc.slots,
             config.webrtc.ice_servers,
             floor.talk_limit_s,
+            self.revocations,
             self.audit.record,
+        )
+        self.streams = EventStreams(self.log, self.revocations)
+        webhooks, outbox = SqlWebhooks(store), SqlOutbox(store)
+        self.webhooks = WebhookSender(
+            webhooks, outbox, self.log, clock, SecretMaker(secret), allow_private=config.webhooks.allow_private
         )
         joint_store, terms = SqlJointChannels(store, clock), SqlTerms(store, clock)
         nets = Nets(self.runner, clock)
@@ -180,6 +201,12 @@ class Gateway:
         if config.recording.enabled:
             self.hub.record_to(self.recordings.recorder)
             self.runner.add_handler(self.recordings.recorder)
+        auth = config.auth
+        passwords, keys = Passwords(), SqlKeys(store, clock)
+        tokens = Tokens(secret, clock, timedelta(minutes=auth.access_minutes))
+        second_factor = SecondFactorService(
+            SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
+        )
         self.services = ApiServices(
             people=repository,
             talk_groups=repository,
@@ -187,10 +214,25 @@ class Gateway:
             grids=repository,
             places=places,
             ping_store=store.ping,
-            passwords=Passwords(),
-            tokens=Tokens(secret, clock),
+            passwords=passwords,
+            tokens=tokens,
             tickets=Tickets(clock.now),
-            limiter=LoginLimiter(clock.now),
+            logins=LoginService(
+                repository,
+                logins,
+                passwords,
+                tokens,
+                LoginLimiter(clock.now),
+                second_factor,
+                self.revocations,
+                clock,
+                timedelta(hours=auth.refresh_idle_hours),
+                timedelta(days=auth.refresh_max_days),
+            ),
+            second_factor=second_factor,
+            keys=keys,
+            key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),
+            revocations=self.revocations,
             dispatcher=self.runner,
             clock=clock,
             joint_channels=self.joint_channels,
@@ -198,12 +240,21 @@ class Gateway:
             answers=Answers(joint_store, clock),
             terms=Terms(terms, clock),
             audit=self.audit,
-            clients=StandardClients(self.engine, self.hub, self.runner, spawn, config.webrtc.max_per_user),
+            webhook_store=webhooks,
+            outbox=outbox,
+            webhooks=self.webhooks,
+            allow_private_webhooks=config.webhooks.allow_private,
+            picture=self._picture,
+            open_stream=self.streams.open,
+            clients=StandardClients(
+                self.engine, self.hub, self.runner, spawn, self.revocations, config.webrtc.max_per_user
+            ),
             legs=lambda: [self._leg_state(config, status) for config, status in self.legs.statuses()],
             clear_emergency=self.signals.clear_emergency,
             serve_session=self.sessions.serve,
             metrics=self.metrics.text,
             console=CONSOLE,
+            public_url=config.server.public_url,
             recordings=self.recordings,
         )
 
@@ -213,6 +264,7 @@ class Gateway:
             agency = AgencyId(group.agency) if group.agency else None
             self.runner.apply(DefineGroup(GroupId(group.id), group.name, agency))
         await self.joint_channels.restore()
+        await self.revocations.refresh()
 
     async def _unit_of(self, radio: RadioId) -> Unit | None:
         return next(iter(await self.repository.units(UnitFilter(radio_id=radio, limit=1))), None)
@@ -220,13 +272,18 @@ class Gateway:
     def _leg_moved(self, name: str, is_online: bool, reason: str) -> None:
         self.log.tell({"kind": "leg_online" if is_online else "leg_missing", "leg": name, "reason": reason})
 
+    async def _picture(self) -> tuple[int, dict[str, Json]]:
+        surroundings = await self.surroundings()
+        view = view_json(self.runner.view(), self.services.clock.now())
+        return self.log.sequence, view | surroundings
+
     def _recording_alarm(self, text: str) -> None:
         self.log.tell({"kind": "recording_alarm" if text else "recording_well", "reason": text})
 
     async def surroundings(self) -> dict[str, Json]:
         """What a client's view has beside the switchboard: agencies, legs, and the joint channels that are not over."""
         agencies = await self.repository.agencies()
-        legs: list[Json] = [_leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
+        legs: list[Json] = [leg_json(self._leg_state(config, status)) for config, status in self.legs.statuses()]
         return {
             "agencies": [{"id": a.id, "name": a.name, "color": a.color} for a in agencies],
             "legs": legs,
@@ -236,7 +293,7 @@ class Gateway:
     def _leg_state(self, config: LegConfig, status: LegStatus) -> LegState:
         emergency = self.signals.emergency_of(config.name)
         label = emergency.label if emergency is not None else None
-        return _leg_state(config, status, self.leg_tests.last.get(config.name), label)
+        return leg_state(config, status, self.leg_tests.last.get(config.name), label)
 
     def _levels(self) -> list[Json]:
         return [
@@ -259,6 +316,9 @@ class Gateway:
         yield "tongpin_audit_waiting", "Audit entries not stored yet", {}, self.audit.waiting
         yield "tongpin_audit_dropped", "Audit entries lost for want of room", {}, self.audit.dropped
         yield "tongpin_audit_whole", "1 while no fault was found in the audit chain", {}, self.audit.is_whole
+        yield "tongpin_event_streams", "Server-sent event streams", {}, self.streams.count
+        yield "tongpin_webhooks_waiting", "Webhook deliveries not in the outbox yet", {}, self.webhooks.waiting
+        yield "tongpin_webhooks_dropped", "Webhook deliveries lost for want of room", {}, self.webhooks.dropped
         yield from self.recordings.gauges()
         yield "tongpin_commands", "Commands applied to the switchboard", {}, self.runner.applied
         for config, status in self.legs.statuses():
@@ -282,54 +342,6 @@ class Gateway:
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
-
-
-def _leg_state(config: LegConfig, status: LegStatus, test: LegTest | None, emergency: str | None) -> LegState:
-    return LegState(
-        name=config.name,
-        label=config.label or config.name,
-        party=f"leg:{config.name}",
-        agency=config.agency,
-        talk_group=config.talk_group,
-        online=status.is_online,
-        reason=status.reason,
-        cos=status.cos,
-        keyed=status.is_keyed,
-        gate_open=status.gate_open,
-        rx_dbfs=round(status.rx_dbfs, 1),
-        tx_dbfs=round(status.tx_dbfs, 1),
-        playout_depth=status.playout_frames + status.jitter_packets,
-        dropped=status.dropped + status.link_drops,
-        lost=status.lost,
-        concealed=status.concealed,
-        underruns=status.tx_underruns,
-        restarts=status.restarts,
-        last_audio_in_s_ago=status.last_audio_in_s_ago,
-        last_audio_out_s_ago=status.last_audio_out_s_ago,
-        emergency=emergency,
-        capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
-        playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
-        keying=status.keying,
-        last_test_at=None if test is None else test.at.isoformat(timespec="seconds"),
-        last_test_problems=None if test is None else list(test.problems),
-    )
-
-
-def _leg_json(state: LegState) -> dict[str, Json]:
-    return {
-        "name": state.name,
-        "label": state.label,
-        "party": state.party,
-        "agency": state.agency,
-        "talk_group": state.talk_group,
-        "online": state.online,
-        "reason": state.reason,
-        "cos": state.cos,
-        "keyed": state.keyed,
-        "rx_dbfs": state.rx_dbfs,
-        "tx_dbfs": state.tx_dbfs,
-        "emergency": state.emergency,
-    }
 
 
 class _Server(uvicorn.Server):
@@ -388,7 +400,16 @@ async def _run(
     gateway = Gateway(config, store, spawn)
     await gateway.restore()
     legs = tasks.create_task(gateway.legs.run())
-    parts = (gateway.engine, gateway.sessions, gateway.metrics, gateway.audit, gateway.recordings, gateway.scheduler)
+    parts = (
+        gateway.engine,
+        gateway.sessions,
+        gateway.metrics,
+        gateway.audit,
+        gateway.recordings,
+        gateway.scheduler,
+        gateway.webhooks,
+        gateway.revocations,
+    )
     helpers = [tasks.create_task(part.run()) for part in parts]
     scheme, certificate = "http", None
     if config.server.tls == "auto":
@@ -422,12 +443,14 @@ async def _run(
     notify("STOPPING=1")
     # Radios first: whatever else takes its time, no transmitter stays keyed.
     await gateway.legs.stop()
+    gateway.streams.close()
     server.should_exit = True
     await asyncio.wait((serving, legs))
     await gateway.engine.close()
     gateway.runner.close()
     await gateway.recordings.close()
     await gateway.audit.close()
+    await gateway.webhooks.close()
     for helper in helpers:
         helper.cancel()
 

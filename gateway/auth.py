@@ -1,7 +1,5 @@
-"""Passwords, tokens, one-time tickets, and the limit on wrong log-ins. Clocks are passed in."""
+"""Access tokens and one-time tickets. Clocks are passed in."""
 
-import asyncio
-import hashlib
 import os
 import secrets
 from collections import OrderedDict
@@ -10,57 +8,39 @@ from datetime import timedelta
 from pathlib import Path
 
 import jwt
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.records import Role, User
-from tongpin.gateway.rights import Identity
+from tongpin.gateway.rights import Identity, Right
 
-TOKEN_LIFE = timedelta(hours=1)
+ACCESS_LIFE = timedelta(minutes=15)
 TICKET_LIFE_S = 30.0
-MIN_PASSWORD = 12
-MAX_PASSWORD = 256
 _ALGORITHM = "HS256"
 
 
-class Passwords:
-    """argon2id in threads, two at a time: one verify takes 150 ms and must not stop the frames."""
-
-    def __init__(self) -> None:
-        self._hash = PasswordHash((Argon2Hasher(),))
-        self._turn = asyncio.Semaphore(2)
-        self._decoy = self._hash.hash(secrets.token_hex(16))
-
-    async def hash(self, password: str) -> str:
-        async with self._turn:
-            return await asyncio.to_thread(self._hash.hash, password)
-
-    async def verify(self, password: str, user: User | None) -> bool:
-        """Whether the password is the user's. An unknown or disabled user costs as long as a known one."""
-        stored = user.password_hash if user is not None else self._decoy
-        async with self._turn:
-            is_right = await asyncio.to_thread(self._hash.verify, password[:MAX_PASSWORD], stored)
-        return is_right and user is not None and not user.is_disabled
-
-
 class Tokens:
-    """Signed access tokens of one hour."""
+    """Signed access tokens, short-lived: what they say is believed without asking the store."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
+    def __init__(self, secret: bytes, clock: Clock, life: timedelta = ACCESS_LIFE) -> None:
         self._secret = secret
         self._clock = clock
+        self.life = life
 
-    def issue(self, user: User) -> str:
+    def issue(self, user: User, login: str = "", verbs: frozenset[Right] | None = None) -> str:
+        """A token for a user, of a log-in; ``verbs`` limits what it may do."""
         now = self._clock.at()
-        claims = {
+        claims: dict[str, str | int | list[str] | None] = {
             "sub": user.id,
             "name": user.username,
             "role": user.role.value,
             "agency": user.agency,
+            "epoch": user.epoch,
+            "login": login,
             "iat": int(now.timestamp()),
-            "exp": int((now + TOKEN_LIFE).timestamp()),
+            "exp": int((now + self.life).timestamp()),
         }
+        if verbs is not None:
+            claims["verbs"] = sorted(verbs)
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
     def read(self, token: str) -> Identity | None:
@@ -70,11 +50,20 @@ class Tokens:
                 token,
                 self._secret,
                 algorithms=[_ALGORITHM],
-                options={"verify_exp": False, "require": ["sub", "exp", "role", "name"]},
+                options={"verify_exp": False, "require": ["sub", "exp", "role", "name", "epoch"]},
             )
             if claims["exp"] <= self._clock.at().timestamp():
                 return None
-            return Identity(claims["sub"], claims["name"], Role(claims["role"]), claims.get("agency"))
+            verbs = frozenset(map(Right, claims["verbs"])) if "verbs" in claims else None
+            return Identity(
+                claims["sub"],
+                claims["name"],
+                Role(claims["role"]),
+                claims.get("agency"),
+                verbs,
+                claims.get("login", ""),
+                int(claims["epoch"]),
+            )
         except (jwt.InvalidTokenError, ValueError, TypeError):
             return None
 
@@ -113,36 +102,3 @@ class Tickets:
         """Whose it was; None when unknown, used or over."""
         until, identity = self._open.pop(ticket, (float("-inf"), None))
         return identity if self._clock() < until else None
-
-
-class LoginLimiter:
-    """After five wrong log-ins for a name from an address, each further try must wait: 2 s, 4 s … 5 min."""
-
-    FREE_TRIES = 5
-    LONGEST_S = 300.0
-    LIMIT = 10_000
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def wait_s(self, username: str, address: str) -> float:
-        """Seconds until the next try is let through; 0 = now."""
-        _, until = self._failures.get(self._key(username, address), (0, 0.0))
-        return max(0.0, until - self._clock())
-
-    def failed(self, username: str, address: str) -> None:
-        key = self._key(username, address)
-        count = self._failures.pop(key, (0, 0.0))[0] + 1
-        extra = count - self.FREE_TRIES
-        wait_s = min(self.LONGEST_S, 2.0 ** min(extra + 1, 20)) if extra >= 0 else 0.0
-        self._failures[key] = (count, self._clock() + wait_s)
-        while len(self._failures) > self.LIMIT:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, username: str, address: str) -> None:
-        self._failures.pop(self._key(username, address), None)
-
-    @staticmethod
-    def _key(username: str, address: str) -> str:
-        return hashlib.sha256(f"{username}\0{address}".encode()).hexdigest()

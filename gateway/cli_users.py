@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from tongpin.config.load import ConfigError, load
-from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD, Passwords
 from tongpin.gateway.changes import changed, made
 from tongpin.gateway.errors import CallerError, TongpinError
+from tongpin.gateway.passwords import Passwords, check_password
 from tongpin.gateway.records import People, Role, User
 from tongpin.gateway.rights import check_post
 
@@ -34,14 +34,16 @@ async def add_user(store: People, username: str, password: str, role: str, agenc
     await store.save_user(user, is_new=True, audit=made(ACTOR, "user", user))
 
 
-def _password(from_stdin: bool) -> str:
+def _password(username: str, from_stdin: bool) -> str:
     if from_stdin:
         password = sys.stdin.readline().rstrip("\n")
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        typer.echo(f"tongpin: a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters", err=True)
-        raise typer.Exit(1)
+    try:
+        check_password(password, username)
+    except CallerError as error:
+        typer.echo(f"tongpin: {error}", err=True)
+        raise typer.Exit(1) from error
     return password
 
 
@@ -82,7 +84,7 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Make a user."""
-    password = _password(password_stdin)
+    password = _password(username, password_stdin)
     _with_store(config, lambda store: add_user(store, username, password, role, agency))
     typer.echo(f"{username} can log in now")
 
@@ -102,7 +104,7 @@ def list_users(config: ConfigOption = None) -> None:
 @users.command()
 def passwd(username: str, password_stdin: StdinOption = False, config: ConfigOption = None) -> None:
     """Set a user's password."""
-    password = _password(password_stdin)
+    password = _password(username, password_stdin)
 
     async def work(store: People) -> None:
         user = await _known(store, username)

@@ -1,11 +1,13 @@
 """How the sub-packages of the gateway meet without importing each other (wired in ``app.py``)."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tongpin.channels.commands import Command
 from tongpin.channels.effects import Effect
 from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.view import View
+from tongpin.gateway.rights import Identity
 
 
 class Dispatcher(Protocol):
@@ -21,6 +23,13 @@ class Dispatcher(Protocol):
 
     def agency_of(self, group: GroupId) -> AgencyId | None:
         """Whose talk group it is. Raises UnknownGroupError."""
+
+
+class Guard(Protocol):
+    """Tells long-lived things when the identity that they stand on is good no longer."""
+
+    def watch(self, identity: Identity, end: Callable[[], None]) -> Callable[[], None]:
+        """Call ``end`` (must not block) once, perhaps at once, when it is revoked; the answer takes the watch away."""
 
 
 class EffectHandler(Protocol):

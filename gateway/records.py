@@ -29,7 +29,11 @@ class Agency:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who can log in. ``agency`` None = the command centre itself."""
+    """A person who can log in. ``agency`` None = the command centre itself.
+
+    ``epoch`` is the store's: saving a user disabled, or with another role, agency or password, raises it, and
+    credentials of an earlier epoch are worth nothing.
+    """
 
     id: str
     username: str
@@ -37,6 +41,7 @@ class User:
     role: Role
     agency: str | None = None
     is_disabled: bool = False
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ class Identity:
         user: the user's id, or the key's.
         agency: None = the command centre.
         verbs: all that an API key may do; None = whatever the role may.
+        login: the log-in it is of; empty for keys.
+        epoch: of the user: a revocation raises it.
     """
 
     user: str
@@ -125,6 +127,8 @@ class Identity:
     role: Role
     agency: str | None
     verbs: frozenset[Right] | None = None
+    login: str = ""
+    epoch: int = 0
 
 
 def reach(identity: Identity, right: Right) -> Reach:

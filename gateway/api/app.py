@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI, Response, WebSocket
 from fastapi.responses import PlainTextResponse
@@ -11,8 +12,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from tongpin.gateway.api import problems
-from tongpin.gateway.api.routes import audit, auth, groups, joint_channels, media, people, terms, things, transmissions
-from tongpin.gateway.api.schemas import HealthOut
+from tongpin.gateway.api.routes import (
+    audit,
+    auth,
+    credentials,
+    events,
+    groups,
+    joint_channels,
+    media,
+    people,
+    terms,
+    things,
+    transmissions,
+    webhooks,
+)
+from tongpin.gateway.api.schemas import HealthOut, ProblemOut
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import StoreError
 
@@ -98,7 +112,7 @@ def create_app(services: ApiServices) -> FastAPI:
     @app.websocket(f"{PREFIX}/session")
     async def session(socket: WebSocket, ticket: str = "") -> None:
         identity = services.tickets.redeem(ticket)
-        if identity is None:
+        if identity is None or services.revocations.is_revoked(identity):
             await socket.close(4401, "the ticket is unknown, used or over")
             return
         await socket.accept()
@@ -140,7 +154,7 @@ def create_app(services: ApiServices) -> FastAPI:
 
 def bare_app() -> FastAPI:
     """Routes and error handling without services: enough for the OpenAPI document."""
-    app = FastAPI(
+    app = _DocumentedApp(
         title="Tongpin",
         description="Dispatch gateway: walkie-talkies and browsers of several agencies on the same frequency.",
         version=version("tongpin"),
@@ -149,11 +163,44 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     problems.add_handlers(app)
-    for module in (auth, people, things, groups, joint_channels, terms, media, audit, transmissions):
+    for module in (
+        auth,
+        credentials,
+        people,
+        things,
+        groups,
+        joint_channels,
+        terms,
+        media,
+        audit,
+        events,
+        transmissions,
+        webhooks,
+    ):
         app.include_router(module.router, prefix=PREFIX)
 
     app.add_middleware(Limits)
     return app
+
+
+class _DocumentedApp(FastAPI):
+    """Says of every operation that its errors are problem documents."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = ProblemOut.model_json_schema()
+            answer = {"$ref": "#/components/schemas/Problem"}
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    for status, text in (("4XX", "The caller's error"), ("503", "Not available now")):
+                        content = {"application/problem+json": {"schema": answer}}
+                        operation["responses"][status] = {"description": text, "content": content}
+        return super().openapi()
 
 
 def openapi() -> dict[str, object]:

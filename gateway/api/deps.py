@@ -9,6 +9,8 @@ from tongpin.channels.errors import UnknownGroupError
 from tongpin.channels.ids import GroupId
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.errors import CallerError
+from tongpin.gateway.keys import PREFIX
+from tongpin.gateway.records import User
 from tongpin.gateway.rights import Identity, Right, require, require_somewhere
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/token", auto_error=False)
@@ -22,17 +24,29 @@ def services(request: Request) -> ApiServices:
 Services = Annotated[ApiServices, Depends(services)]
 
 
-def identity(services: Services, token: Annotated[str | None, Depends(_bearer)]) -> Identity:
-    """The caller. Raises CallerError 401."""
+async def identity(services: Services, token: Annotated[str | None, Depends(_bearer)]) -> Identity:
+    """The caller, by an access token or an API key. Raises CallerError 401."""
     if token is None:
         raise CallerError(401, "no-token", "log in with POST /api/v1/auth/token and send 'Authorization: Bearer …'")
-    found = services.tokens.read(token)
-    if found is None:
-        raise CallerError(401, "bad-token", "the access token is not valid or is over; log in again")
+    is_key = token.startswith(PREFIX)
+    found = await services.key_service.identify(token) if is_key else services.tokens.read(token)
+    if found is None or services.revocations.is_revoked(found):
+        raise CallerError(401, "bad-token", "the access token or key is not valid or is over; log in again")
     return found
 
 
 Caller = Annotated[Identity, Depends(identity)]
+
+
+async def person(caller: Caller, services: Services) -> User:
+    """The caller, who is a person and no key. Raises CallerError 403."""
+    user = await services.people.user(caller.user)
+    if user is None:
+        raise CallerError(403, "people-only", "only a person who is logged in may do this")
+    return user
+
+
+Person = Annotated[User, Depends(person)]
 
 
 class With:

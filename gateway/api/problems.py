@@ -51,7 +51,9 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(CallerError)
     async def caller_error(request: Request, error: CallerError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        if isinstance(wait_s := error.extra.get("retry_after_s"), str):
+            headers["Retry-After"] = wait_s
         return problem(error.status, error.code, str(error), error.extra, headers)
 
     @app.exception_handler(StoreError)

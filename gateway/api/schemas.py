@@ -1,17 +1,20 @@
 """Bodies of requests and answers."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from tongpin.gateway.auth import MAX_PASSWORD, MIN_PASSWORD
 from tongpin.gateway.chain import Fault
+from tongpin.gateway.passwords import MAX_PASSWORD
 from tongpin.gateway.records import Role
+from tongpin.gateway.rights import Right
+from tongpin.gateway.webhooks import MAX_URL
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
-Password = Annotated[str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
 
 
 class Body(BaseModel):
@@ -20,10 +23,81 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ProblemOut(BaseModel):
+    """RFC 9457. ``type`` is stable; some types have members of their own beside these."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
 class TokenOut(BaseModel):
+    """Seconds. ``refresh_token`` is null for browsers, which have it as a cookie; each is good once.
+
+    ``must_enrol_totp``: the token is good for nothing but enrolling a second factor; then log in again.
+    """
+
     access_token: str
     token_type: Literal["bearer"] = "bearer"
     expires_in: int
+    refresh_token: str | None = None
+    refresh_expires_in: int
+    must_enrol_totp: bool = False
+
+
+class RefreshIn(Body):
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class PasswordChangeIn(Body):
+    old: Password
+    password: Password
+
+
+class TotpStateOut(BaseModel):
+    is_enrolled: bool
+
+
+class TotpOut(BaseModel):
+    """``uri`` is what the QR code says; ``secret`` is the same to type in."""
+
+    secret: str
+    uri: str
+
+
+class TotpCodeIn(Body):
+    code: Annotated[str, StringConstraints(min_length=6, max_length=10)]
+
+
+class RecoveryOut(BaseModel):
+    recovery_codes: list[str]
+
+
+class KeyIn(Body):
+    """``verbs`` are rights (docs/roles.md) of the role, there where it is held."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+    role: Role
+    agency: Slug | None = None
+    verbs: Annotated[list[Right], Field(min_length=1, max_length=len(Right))]
+    expires_at: AwareDatetime
+
+
+class KeyOut(BaseModel):
+    id: str
+    name: str
+    role: Role
+    agency: str | None
+    verbs: list[Right]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyOut(KeyOut):
+    secret: str
 
 
 class TicketOut(BaseModel):
@@ -32,10 +106,13 @@ class TicketOut(BaseModel):
 
 
 class MeOut(BaseModel):
+    """``rights``: what the caller may do, and whose things that reaches."""
+
     id: str
     name: str
     role: Role
     agency: str | None
+    rights: dict[Right, Literal["own", "own-and-centre", "all"]]
 
 
 class AgencyIn(Body):
@@ -68,6 +145,10 @@ class UserOut(BaseModel):
     role: Role
     agency: str | None
     is_disabled: bool
+
+
+class PasswordIn(Body):
+    password: Password
 
 
 class UserPage(BaseModel):
@@ -200,6 +281,75 @@ class VerdictOut(BaseModel):
     last: int
     count: int
     findings: list[FindingOut]
+
+
+class ViewOut(BaseModel):
+    """The picture as the session's `view` message has it."""
+
+    sequence: int
+    view: dict[str, JsonValue]
+
+
+EventKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
+
+
+class WebhookIn(Body):
+    """``kinds``: the kinds of events wanted, empty = all that the agency may follow."""
+
+    name: Name
+    url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]
+    agency: Slug | None = None
+    kinds: Annotated[list[EventKind], Field(max_length=50)] = []
+
+
+class WebhookChange(Body):
+    name: Name | None = None
+    url: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)] | None = None
+    kinds: Annotated[list[EventKind], Field(max_length=50)] | None = None
+    is_active: bool | None = None
+
+
+class WebhookOut(BaseModel):
+    """``waiting`` and ``dead`` count deliveries."""
+
+    id: str
+    name: str
+    url: str
+    agency: str | None
+    kinds: list[str]
+    is_active: bool
+    created_by: str
+    created_at: datetime
+    waiting: int
+    dead: int
+
+
+class WebhookSecretOut(WebhookOut):
+    secret: str
+
+
+class OutcomeOut(BaseModel):
+    is_delivered: bool
+    status: int | None
+    error: str
+    took_ms: int
+
+
+class DeliveryOut(BaseModel):
+    """``name`` is the kind of the event, ``body`` what is sent."""
+
+    id: str
+    name: str
+    created_at: datetime
+    attempts: int
+    status: int | None
+    error: str
+    body: str
+
+
+class DeliveryPage(BaseModel):
+    items: list[DeliveryOut]
+    next: str | None
 
 
 class HealthOut(BaseModel):

@@ -1,23 +1,30 @@
 """Everything the API needs of the rest of the gateway, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tongpin.gateway.audit import AuditLog
-from tongpin.gateway.auth import LoginLimiter, Passwords, Tickets, Tokens
+from tongpin.gateway.auth import Tickets, Tokens
 from tongpin.gateway.clock import Clock
+from tongpin.gateway.credentials import Keys
 from tongpin.gateway.joint.answers import Answers
 from tongpin.gateway.joint.records import JointStore
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms
+from tongpin.gateway.keys import KeyService
+from tongpin.gateway.logins import LoginService
+from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
-from tongpin.gateway.records import People, TalkGroups
+from tongpin.gateway.records import Json, People, TalkGroups
+from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.rights import Identity
+from tongpin.gateway.second_factor import SecondFactorService
 from tongpin.gateway.things import Grids, Units
 from tongpin.gateway.transmissions import Transmission, TransmissionStore
+from tongpin.gateway.webhooks import Outbox, Webhooks, WebhookStore
 
 
 class Socket(Protocol):
@@ -49,9 +56,9 @@ class Recordings(Protocol):
 class StandardClients(Protocol):
     """WHIP and WHEP."""
 
-    async def publish(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+    async def publish(self, group: str, offer: str, identity: Identity) -> tuple[str, str]: ...
 
-    async def play(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]: ...
+    async def play(self, group: str, offer: str, identity: Identity) -> tuple[str, str]: ...
 
     async def delete(self, resource: str, user: str) -> None: ...
 
@@ -96,7 +103,10 @@ class ApiServices:
         clear_emergency: of a leg, by a user; raises CallerError 404 when there is none.
         ping_store: raises StoreError when the database does not answer.
         metrics: the text of /metrics.
+        picture: the number of the last event, and the whole view up to it.
+        open_stream: server-sent events, by caller, Last-Event-ID and kinds.
         console: the folder of the built page.
+        public_url: where browsers see the service, when that is not where it listens.
     """
 
     people: People
@@ -108,7 +118,11 @@ class ApiServices:
     passwords: Passwords
     tokens: Tokens
     tickets: Tickets
-    limiter: LoginLimiter
+    logins: LoginService
+    second_factor: SecondFactorService
+    keys: Keys
+    key_service: KeyService
+    revocations: Revocations
     dispatcher: Dispatcher
     clock: Clock
     joint_channels: JointChannels
@@ -116,6 +130,12 @@ class ApiServices:
     answers: Answers
     terms: Terms
     audit: AuditLog
+    webhook_store: WebhookStore
+    outbox: Outbox
+    webhooks: Webhooks
+    allow_private_webhooks: bool
+    picture: Callable[[], Awaitable[tuple[int, Mapping[str, Json]]]]
+    open_stream: Callable[[Identity, str | None, frozenset[str]], AsyncIterator[str]]
     clients: StandardClients
     legs: Callable[[], list[LegState]]
     clear_emergency: Callable[[str, str], None]
@@ -123,3 +143,4 @@ class ApiServices:
     metrics: Callable[[], bytes]
     console: Path
     recordings: Recordings
+    public_url: str | None = None

@@ -12,6 +12,7 @@ from tongpin.channels import effects as e
 from tongpin.channels.ids import Priority
 from tongpin.channels.view import View
 from tongpin.gateway.clock import Clock
+from tongpin.gateway.events.audience import Agencies, Audience
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -19,6 +20,8 @@ PRIVATE = (e.RouteInstalled, e.RouteRemoved, e.FloorDenied, e.TalkLimitNear)
 """Effects that are no public events: routes are the hub's business, a refusal is between us and the party."""
 
 _LEFT = {"limit_at": "limit_s", "grace_ends": "grace_s"}
+_RENAMED = {"kind": "party_kind"}
+"""An event's own kind is not the kind of a party that it brings."""
 
 
 def kind_of(effect: type) -> str:
@@ -47,17 +50,22 @@ def event_json(effect: e.Effect, now: float) -> dict[str, Json]:
         if item.name in _LEFT:
             out[_LEFT[item.name]] = round(value - now, 3)
         else:
-            out[item.name] = plain(value)
+            out[_RENAMED.get(item.name, item.name)] = plain(value)
     return out
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; ``text`` is the whole message, made once for all who get it."""
+    """One event; ``text`` is the whole message, made once for all who get it.
+
+    Attributes:
+        agencies: those whom it concerns; None = everybody.
+    """
 
     sequence: int
     kind: str
     text: str
+    agencies: Agencies | None = None
 
 
 Subscriber = Callable[[Event], None]
@@ -65,7 +73,11 @@ Subscriber = Callable[[Event], None]
 
 
 class EventLog:
-    """Implements ``EffectHandler``. Event-loop thread only. Bounded: :attr:`LIMIT` events are kept."""
+    """Implements ``EffectHandler``. Event-loop thread only. Bounded: :attr:`LIMIT` events are kept.
+
+    Numbers begin at the milliseconds of the clock, so that those of an earlier life of the service are smaller and a
+    client that comes back with one is told that it has missed something.
+    """
 
     LIMIT = 10_000
 
@@ -74,25 +86,27 @@ class EventLog:
         self._kept: deque[Event] = deque(maxlen=self.LIMIT)
         self._subscribers: dict[int, Subscriber] = {}
         self._next_subscriber = 0
-        self.sequence = 0
+        self._audience = Audience()
+        self.sequence = int(clock.at().timestamp() * 1000)
 
     def __call__(self, effect: e.Effect, now: float) -> None:
+        agencies = self._audience.of(effect)
         if not isinstance(effect, PRIVATE):
-            self.tell(event_json(effect, now))
+            self.tell(event_json(effect, now), agencies)
 
-    def tell(self, event: dict[str, Json]) -> None:
-        """Number an event, keep it, and hand it to everybody."""
+    def tell(self, event: dict[str, Json], agencies: Agencies | None = None) -> None:
+        """Number an event, keep it, and hand it to everybody; ``agencies``: whom it concerns, None = everybody."""
         self.sequence += 1
         at = self._clock.at().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         message = {"type": "event", "sequence": self.sequence, "at": at, "event": event}
-        told = Event(self.sequence, str(event["kind"]), json.dumps(message, ensure_ascii=False))
+        told = Event(self.sequence, str(event["kind"]), json.dumps(message, ensure_ascii=False), agencies)
         self._kept.append(told)
         for subscriber in list(self._subscribers.values()):
             subscriber(told)
 
     def since(self, sequence: int) -> list[Event] | None:
         """Events after a number; None when some of them are gone, or the number is from another life of the service."""
-        if sequence > self.sequence or (self._kept and sequence < self._kept[0].sequence - 1):
+        if not self.sequence - len(self._kept) <= sequence <= self.sequence:
             return None
         return [event for event in self._kept if event.sequence > sequence]
 

@@ -31,7 +31,7 @@ from tongpin.gateway.events.wire import (
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Sink, Talk
-from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.ports import Dispatcher, Guard
 from tongpin.gateway.records import AuditDraft
 from tongpin.gateway.rights import Identity, Right, may, require
 
@@ -93,6 +93,7 @@ class SessionService:
         slots: int,
         ice_servers: Sequence[str],
         talk_limit_s: float,
+        guard: Guard,
         audit: Callable[[AuditDraft], None],
     ) -> None:
         """``surroundings`` gives what the view has beside the switchboard: legs and agencies."""
@@ -106,6 +107,7 @@ class SessionService:
         self.slots = slots
         self.talk_limit_s = talk_limit_s
         self.ice_servers = list(ice_servers)
+        self._guard = guard
         self.labels: dict[PartyId, tuple[str, str | None]] = {}
         self._levels = levels
         self._last_levels: list[Json] = []
@@ -148,9 +150,11 @@ class SessionService:
             return
         session = Session(self, socket, identity)
         self._sessions[session.party] = session
+        unwatch = self._guard.watch(identity, session.revoked)
         try:
             await session.run()
         finally:
+            unwatch()
             del self._sessions[session.party]
 
     async def run(self) -> None:
@@ -291,6 +295,10 @@ class Session:
             self._service.dispatcher.apply(c.ReleaseFloor(self.party, ReleaseCause.HEARTBEAT_LOST))
         if silent_s > CLOSED_AFTER_S:
             self._end("heartbeat-lost", f"no message for {CLOSED_AFTER_S:.0f} s")
+
+    def revoked(self) -> None:
+        """What the user logged in with is worth nothing any more."""
+        self._end("revoked", "the log-in has ended; log in again")
 
     def post_text(self, text: str, *, droppable: bool = False) -> None:
         """Queue a message; a client that does not read is sent away rather than waited for."""

@@ -44,6 +44,7 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(20))
     agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
     is_disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    epoch: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class TalkGroupRow(Base):
@@ -210,6 +211,42 @@ class AuditRow(Base):
     detail: Mapped[str] = mapped_column(Text)
     previous: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class WebhookRow(Base):
+    """``kinds`` with spaces between; the secret is computed from ``salt`` and the installation's."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    url: Mapped[str] = mapped_column(String(2000))
+    agency: Mapped[str | None] = mapped_column(ForeignKey("agencies.id"))
+    kinds: Mapped[str] = mapped_column(Text)
+    salt: Mapped[str] = mapped_column(String(64))
+    created_by: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    is_active: Mapped[bool] = mapped_column(Boolean)
+    is_retired: Mapped[bool] = mapped_column(Boolean)
+
+
+class DeliveryRow(Base):
+    """The outbox: what waits for a webhook, in the order of ``number``, and what was given up."""
+
+    __tablename__ = "webhook_deliveries"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(63), unique=True)
+    webhook: Mapped[str] = mapped_column(ForeignKey("webhooks.id"))
+    kind: Mapped[str] = mapped_column(String(63))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(20))
+    status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_webhook_deliveries_turn", "webhook", "state", "number"),)
 
 
 class AuditCheckpointRow(Base):

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tongpin.gateway.records import Agency, AuditDraft, Role, User
+from tongpin.gateway.storage.credentials_rows import end_logins
 from tongpin.gateway.storage.models import AgencyRow, GridRow, TalkGroupRow, UnitRow, UserRow
 from tongpin.gateway.storage.part import SqlPart, check_alive, refuse_in_use
 
@@ -34,17 +35,17 @@ class SqlPeople(SqlPart):
     async def users(self) -> Sequence[User]:
         async with self._store.reading() as session:
             rows = (await session.scalars(select(UserRow).order_by(UserRow.username))).all()
-        return [_user(row) for row in rows]
+        return [user_of(row) for row in rows]
 
     async def user(self, user_id: str) -> User | None:
         async with self._store.reading() as session:
             row = await session.get(UserRow, user_id)
-        return _user(row) if row is not None else None
+        return user_of(row) if row is not None else None
 
     async def user_by_name(self, username: str) -> User | None:
         async with self._store.reading() as session:
             row = await session.scalar(select(UserRow).where(UserRow.username == username))
-        return _user(row) if row is not None else None
+        return user_of(row) if row is not None else None
 
     async def save_user(self, user: User, *, is_new: bool, audit: Sequence[AuditDraft] = ()) -> None:
         row = UserRow(
@@ -58,6 +59,11 @@ class SqlPeople(SqlPart):
         async with self._change(audit) as session:
             if not user.is_disabled:
                 await check_alive(session, AgencyRow, [user.agency])
+            before = await session.get(UserRow, user.id, with_for_update=True)
+            row.epoch = before.epoch if before is not None else 0
+            if before is not None and not is_new and _is_other(before, row):
+                row.epoch += 1
+                await end_logins(session, user.id, row.epoch, self._clock.at())
             if is_new:
                 session.add(row)
             else:
@@ -74,5 +80,15 @@ async def _belongings(session: AsyncSession, agency: str) -> dict[str, Sequence[
     return {**found, "users": (await session.scalars(people)).all()}
 
 
-def _user(row: UserRow) -> User:
-    return User(row.id, row.username, row.password_hash, Role(row.role), row.agency, row.is_disabled)
+def _is_other(before: UserRow, after: UserRow) -> bool:
+    """What was given out for the one is wrong for the other."""
+    return (before.role, before.agency, before.password_hash, before.is_disabled) != (
+        after.role,
+        after.agency,
+        after.password_hash,
+        after.is_disabled,
+    )
+
+
+def user_of(row: UserRow) -> User:
+    return User(row.id, row.username, row.password_hash, Role(row.role), row.agency, row.is_disabled, row.epoch)

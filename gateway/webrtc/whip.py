@@ -16,7 +16,8 @@ from tongpin.channels.ids import AgencyId, GroupId, Origin, PartyId, PartyKind
 from tongpin.gateway.errors import CallerError
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
-from tongpin.gateway.ports import Dispatcher
+from tongpin.gateway.ports import Dispatcher, Guard
+from tongpin.gateway.rights import Identity
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.peer import MediaPeer
 
@@ -45,10 +46,15 @@ class VoiceActivity:
         return self.is_active
 
 
+def _no_watch() -> None:
+    """Nothing is watched yet."""
+
+
 @dataclass(slots=True)
 class _Resource:
     user: str
     peer: MediaPeer
+    unwatch: Callable[[], None] = _no_watch
 
 
 class StandardClients:
@@ -60,9 +66,11 @@ class StandardClients:
         hub: Hub,
         dispatcher: Dispatcher,
         spawn: Callable[[Awaitable[None]], None],
+        guard: Guard,
         max_per_user: int = 32,
     ) -> None:
         """``spawn`` runs a clean-up in the background of the composition root."""
+        self._guard = guard
         self._max_per_user = max_per_user
         self._counts: Counter[str] = Counter()
         self._engine = engine
@@ -71,7 +79,7 @@ class StandardClients:
         self._spawn = spawn
         self._resources: dict[str, _Resource] = {}
 
-    async def publish(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]:
+    async def publish(self, group: str, offer: str, identity: Identity) -> tuple[str, str]:
         """WHIP: the resource's id and the answer. Raises CallerError; nothing stays behind."""
         party = PartyId(f"whip:{secrets.token_urlsafe(9)}")
         activity = VoiceActivity()
@@ -91,14 +99,14 @@ class StandardClients:
             if was_active:
                 self._dispatcher.apply(ReleaseFloor(party))
 
-        peer = self._create(party, user, received, slots=0)
-        return await self._open(peer, party, PartyKind.WHIP, group, offer, user, label, agency)
+        peer = self._create(party, identity.user, received, slots=0)
+        return await self._open(peer, party, PartyKind.WHIP, group, offer, identity)
 
-    async def play(self, group: str, offer: str, user: str, label: str, agency: str | None) -> tuple[str, str]:
+    async def play(self, group: str, offer: str, identity: Identity) -> tuple[str, str]:
         """WHEP: the resource's id and the answer. Raises CallerError; nothing stays behind."""
         party = PartyId(f"whep:{secrets.token_urlsafe(9)}")
-        peer = self._create(party, user, lambda packet, level: None, slots=1)
-        return await self._open(peer, party, PartyKind.WHEP, group, offer, user, label, agency)
+        peer = self._create(party, identity.user, lambda packet, level: None, slots=1)
+        return await self._open(peer, party, PartyKind.WHEP, group, offer, identity)
 
     async def delete(self, resource: str, user: str) -> None:
         """End a resource of this user. Raises CallerError 404."""
@@ -132,16 +140,15 @@ class StandardClients:
         kind: PartyKind,
         group: str,
         offer: str,
-        user: str,
-        label: str,
-        agency: str | None,
+        identity: Identity,
     ) -> tuple[str, str]:
         is_talker = kind is PartyKind.WHIP
         resource = party.partition(":")[2]
-        self._resources[resource] = _Resource(user, peer)
-        self._counts[user] += 1
+        self._resources[resource] = _Resource(identity.user, peer)
+        self._counts[identity.user] += 1
+        agency = AgencyId(identity.agency) if identity.agency else None
         try:
-            self._dispatcher.apply(AttachParty(party, kind, label, AgencyId(agency) if agency else None))
+            self._dispatcher.apply(AttachParty(party, kind, identity.username, agency))
             membership = SetMembership(party, GroupId(group), may_listen=not is_talker, may_talk=is_talker)
             self._dispatcher.apply(membership)
             answer = await peer.answer(offer)
@@ -155,12 +162,16 @@ class StandardClients:
             self._hub.add_source(party)
         else:
             self._hub.add_sink(party, peer)
+        opened = self._resources.get(resource)
+        if opened is not None:
+            opened.unwatch = self._guard.watch(identity, lambda: self._spawn(self._close(party)))
         return resource, answer
 
     async def _close(self, party: PartyId) -> None:
         resource = self._resources.pop(party.partition(":")[2], None)
         if resource is None:
             return
+        resource.unwatch()
         self._counts[resource.user] -= 1
         if not self._counts[resource.user]:
             del self._counts[resource.user]

@@ -75,6 +75,11 @@ async def items(client: httpx.AsyncClient, path: str) -> list[dict[str, object]]
     return found
 
 
+async def log_in(client: httpx.AsyncClient, user: dict[str, str]) -> None:
+    token = (await client.post("/auth/token", data=user)).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+
+
 async def soak(minutes: float, count: int, chatter: str) -> list[Sample]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "tongpin.gateway", "demo", "--json", "--port", "0", "--chatter", chatter),
@@ -84,8 +89,7 @@ async def soak(minutes: float, count: int, chatter: str) -> list[Sample]:
     ready = json.loads(await process.stdout.readline())
     user = ready["users"]["admin"]
     async with httpx.AsyncClient(base_url=ready["url"].rstrip("/") + "/api/v1", timeout=10, verify=False) as client:
-        token = (await client.post("/auth/token", data=user)).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
+        await log_in(client, user)
         groups = [str(group["id"]) for group in await items(client, "/talk-groups")]
         body = {"name": "soak", "purpose": "soak", "talk_groups": groups[:2], "expires_at": "2099-01-01T00:00:00Z"}
         (await client.post("/joint-channels", json=body)).raise_for_status()
@@ -102,6 +106,7 @@ async def soak(minutes: float, count: int, chatter: str) -> list[Sample]:
             total += len(late)
             for ear in ears:
                 ear.clear()
+            await log_in(client, user)  # an access token does not outlive a soak
             legs = await items(client, "/legs")
             workers = children(ready["pid"])
             sample = Sample(

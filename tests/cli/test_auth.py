@@ -9,15 +9,17 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tongpin.gateway.auth import (
+from tongpin.gateway.auth import ACCESS_LIFE, TICKET_LIFE_S, Tickets, Tokens, load_secret
+from tongpin.gateway.errors import CallerError
+from tongpin.gateway.login_limit import LIMIT, LoginLimiter
+from tongpin.gateway.passwords import (
+    COMMON,
     MAX_PASSWORD,
-    TICKET_LIFE_S,
-    TOKEN_LIFE,
-    LoginLimiter,
+    MAX_WAITING,
+    MIN_PASSWORD,
+    UNUSABLE,
     Passwords,
-    Tickets,
-    Tokens,
-    load_secret,
+    check_password,
 )
 from tongpin.gateway.records import Role, User
 from tongpin.gateway.rights import Identity
@@ -73,29 +75,36 @@ async def test_the_loop_runs_on_while_a_password_is_hashed() -> None:
     assert turns > 10
 
 
-def test_a_token_names_its_user_for_an_hour() -> None:
+def test_a_token_names_its_user_for_its_life() -> None:
     clock = HandClock()
     tokens = Tokens(SECRET, clock)
     # PyJWT compares "issued at" with the machine's own clock, so the moment of issue must not lie ahead of it.
     clock.start = datetime.now(UTC) - timedelta(days=1)
     token = tokens.issue(CHEN)
     assert tokens.read(token) == IDENTITY
-    clock.seconds = TOKEN_LIFE.total_seconds() - 2
+    clock.seconds = ACCESS_LIFE.total_seconds() - 2
     assert tokens.read(token) == IDENTITY
-    clock.seconds = TOKEN_LIFE.total_seconds()
+    clock.seconds = ACCESS_LIFE.total_seconds()
     assert tokens.read(token) is None
 
 
 @pytest.mark.parametrize("case", ["empty", "garbage", "other secret", "no signature", "no role", "odd role", "odd end"])
 def test_a_forged_token_names_nobody(case: str) -> None:
     clock = HandClock()
-    claims = {"sub": "u-1", "name": "chen", "role": "admin", "agency": None, "exp": clock.at().timestamp() + 60}
+    claims = {
+        "sub": "u-1",
+        "name": "chen",
+        "role": "admin",
+        "agency": None,
+        "epoch": 0,
+        "exp": clock.at().timestamp() + 60,
+    }
     forged = {
         "empty": "",
         "garbage": "a.b.c",
         "other secret": jwt.encode(claims, SECRET[::-1], algorithm="HS256"),
         "no signature": jwt.encode(claims, "", algorithm="none"),
-        "no role": jwt.encode({key: claims[key] for key in ("sub", "name", "exp")}, SECRET, algorithm="HS256"),
+        "no role": jwt.encode({key: claims[key] for key in ("sub", "name", "exp", "epoch")}, SECRET, algorithm="HS256"),
         "odd role": jwt.encode({**claims, "role": "king"}, SECRET, algorithm="HS256"),
         "odd end": jwt.encode({**claims, "exp": "never"}, SECRET, algorithm="HS256"),
     }
@@ -137,11 +146,12 @@ def test_tickets_are_bounded_and_the_oldest_goes() -> None:
 def test_wrong_log_ins_wait_longer_and_longer() -> None:
     clock = HandClock()
     limiter = LoginLimiter(clock.now)
-    waits = []
+    waits, locks = [], []
     for _ in range(14):
-        limiter.failed("chen", "10.0.0.1")
+        locks.append(limiter.failed("chen", "10.0.0.1"))
         waits.append(limiter.wait_s("chen", "10.0.0.1"))
     assert waits == [0, 0, 0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert locks == [False] * 4 + [True] + [False] * 9
     assert limiter.wait_s("chen", "10.0.0.2") == 0
     assert limiter.wait_s("wang", "10.0.0.1") == 0
     clock.seconds = 299
@@ -153,8 +163,77 @@ def test_wrong_log_ins_wait_longer_and_longer() -> None:
     assert limiter.wait_s("chen", "10.0.0.1") == 0
 
 
-def test_the_table_of_failures_is_bounded() -> None:
+def test_a_name_that_is_tried_from_everywhere_is_locked_but_not_where_its_owner_is_known() -> None:
     limiter = LoginLimiter(HandClock().now)
-    for number in range(LoginLimiter.LIMIT + 100):
+    limiter.succeeded("chen", "10.0.0.1")
+    for number in range(LoginLimiter.NAME_TRIES):
+        limiter.failed("chen", f"192.0.2.{number}")
+    assert limiter.wait_s("chen", "198.51.100.1") > 0
+    assert limiter.wait_s("chen", "10.0.0.1") == 0
+    assert limiter.wait_s("wang", "198.51.100.1") == 0
+
+
+def test_an_address_that_tries_every_name_is_locked_and_a_quiet_while_forgives() -> None:
+    clock = HandClock()
+    limiter = LoginLimiter(clock.now)
+    for number in range(LoginLimiter.ADDRESS_TRIES):
         limiter.failed(f"user-{number}", "10.0.0.1")
-    assert len(limiter._failures) == LoginLimiter.LIMIT
+    assert limiter.wait_s("somebody", "10.0.0.1") > 0
+    assert limiter.wait_s("somebody", "10.0.0.2") == 0
+    clock.seconds = 1000
+    limiter.failed("somebody", "10.0.0.1")
+    assert limiter.wait_s("somebody", "10.0.0.1") == 0
+
+
+def test_the_tables_of_the_limiter_are_bounded() -> None:
+    limiter = LoginLimiter(HandClock().now)
+    for number in range(LIMIT + 100):
+        limiter.failed(f"user-{number}", "10.0.0.1")
+        limiter.succeeded(f"user-{number}", "10.0.0.2")
+        limiter.failed(f"user-{number}", "10.0.0.3")
+    assert len(limiter._pairs) == len(limiter._names) == len(limiter._known) == LIMIT
+
+
+@pytest.mark.parametrize(
+    ("password", "told"),
+    [
+        ("x" * (MIN_PASSWORD - 1), "12 to 256"),
+        ("x1y2" * 65, "12 to 256"),
+        ("Password1234", "commonest"),
+        ("my-Chen-rides-8", "user name"),
+        ("ababababababab", "different"),
+    ],
+)
+def test_a_password_that_is_guessed_too_easily(password: str, told: str) -> None:
+    with pytest.raises(CallerError, match=told) as caught:
+        check_password(password, "chen")
+    assert (caught.value.status, caught.value.code) == (422, "weak-password")
+
+
+def test_good_passwords_and_the_list_of_bad_ones() -> None:
+    check_password("correct horse battery", "chen")
+    check_password("对讲机同频联勤指挥中心一二三四", "chen")
+    assert all(len(one) >= MIN_PASSWORD and one == one.lower() for one in COMMON)
+
+
+async def test_a_user_without_a_password_has_none_that_fits() -> None:
+    user = replace(CHEN, password_hash=UNUSABLE)
+    assert not await Passwords().verify(UNUSABLE, user)
+    assert not await Passwords().verify("", user)
+
+
+async def test_only_so_many_wait_for_their_password_to_be_looked_at() -> None:
+    passwords = Passwords()
+    user = replace(CHEN, password_hash=await passwords.hash("correct horse battery"))
+    tries = [asyncio.create_task(passwords.verify("correct horse battery", user)) for _ in range(MAX_WAITING + 3)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [bool] * MAX_WAITING + [CallerError] * 3
+
+
+def test_a_token_of_some_verbs_says_so() -> None:
+    clock = HandClock()
+    clock.start = datetime.now(UTC) - timedelta(days=1)
+    tokens = Tokens(SECRET, clock)
+    assert tokens.read(tokens.issue(replace(CHEN, epoch=3), "l-1", frozenset())) == replace(
+        IDENTITY, verbs=frozenset(), login="l-1", epoch=3
+    )

@@ -116,6 +116,19 @@ class PulseBench:
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGCONT)
 
+    def unplug(self, card: str) -> None:
+        """Take a card away: whoever has it open loses it."""
+        listing = subprocess.run(["pactl", "list", "short", "modules"], env=self.env, capture_output=True, text=True)
+        for line in listing.stdout.splitlines():
+            if f"sink_name={card}_rx " in line or f"sink_name={card}_tx " in line:
+                subprocess.run(["pactl", "unload-module", line.split()[0]], env=self.env, check=True)
+
+    def plug_in(self, card: str) -> None:
+        """Put it back, under the name that it had."""
+        for side in ("rx", "tx"):
+            module = self._module(card, side).split()
+            subprocess.run(["pactl", "load-module", *module], env=self.env, check=True, stdout=subprocess.DEVNULL)
+
     def play(self, wav: Path, card: str) -> "subprocess.Popen[bytes]":
         """Begin to play a WAV file into the receive plug of a card. The process ends when all has been played."""
         return subprocess.Popen(
@@ -141,11 +154,16 @@ class PulseBench:
         lines = [f"load-module module-native-protocol-unix socket={self._socket} auth-anonymous=1"]
         for card in self.cards:
             for side in ("rx", "tx"):
-                lines.append(
-                    f"load-module module-null-sink sink_name={card}_{side} rate={_RATE_HZ} channels=1 "
-                    f"sink_properties=device.description={card}-{side}"
-                )
+                lines.append(f"load-module {self._module(card, side)}")
         return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _module(card: str, side: str) -> str:
+        """One plug of a card."""
+        return (
+            f"module-null-sink sink_name={card}_{side} rate={_RATE_HZ} channels=1 "
+            f"sink_properties=device.description={card}-{side}"
+        )
 
     def _wait_ready(self) -> None:
         deadline = monotonic() + _START_S

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.radio.hotplug import cycles
 from tests.radio.legs import Ear, SimFolder, edges_off_s, encode, likeness, running, transmit, write_voice
 from tests.radio.pulse import PulseBench
 from tongpin.config.models import LegConfig
@@ -69,6 +70,14 @@ async def test_a_card_that_goes_silent_is_missing_and_comes_back(pulse: PulseBen
         assert leg.worker_pid == pid
         seen = len(ear.statuses)
         await ear.wait(lambda: len(ear.statuses) > seen + 2 and ear.statuses[-1].rx_dbfs <= -100)
+
+
+@pytest.mark.exclusive
+async def test_a_card_that_is_pulled_out_comes_back_by_itself(pulse: PulseBench, tmp_path: Path) -> None:
+    """Five times; fifty are ``python -m tests.bench.bench_hotplug``, which measures how soon."""
+    found = await cycles(pulse, tmp_path, 5)
+    print(found)
+    assert len(found) == 5
 
 
 @pytest.mark.exclusive

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +22,8 @@ from tongpin.gateway.media.fanout import TAIL_PACKETS
 from tongpin.gateway.media.hub import Hub
 from tongpin.gateway.media.packet import Packet
 from tongpin.gateway.media.ports import Talk
+from tongpin.gateway.records import Role
+from tongpin.gateway.rights import Identity
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.webrtc.engine import MediaEngine
 from tongpin.gateway.webrtc.peer import MediaPeer
@@ -193,7 +195,13 @@ class Gateway:
         self.runner = Runner(Switchboard(), self.hub.last_media_at)
         self.runner.add_handler(self._handle)
         self.runner.apply(DefineGroup(GroupId("g"), "Group"))
-        self.clients = StandardClients(self.engine, self.hub, self.runner, self._spawn)
+        self.watched: list[tuple[Identity, Callable[[], None]]] = []
+        self.clients = StandardClients(self.engine, self.hub, self.runner, self._spawn, self)
+
+    def watch(self, identity: Identity, end: Callable[[], None]) -> Callable[[], None]:
+        entry = (identity, end)
+        self.watched.append(entry)
+        return lambda: self.watched.remove(entry)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def run() -> None:
@@ -214,20 +222,24 @@ class Gateway:
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
 
+def who(user: str) -> Identity:
+    return Identity(user, user.title(), Role.DISPATCHER, None)
+
+
 async def test_whip_voice_takes_the_floor_and_whep_hears_it() -> None:
     async with running_engine() as engine:
         gateway = Gateway(engine)
         ear = client()
         heard: list[tuple[float, int, bytes]] = []
         tap(ear.addTransceiver("audio", direction="recvonly").receiver, heard)
-        _, answer = await gateway.clients.play("g", await offer_of(ear), "u1", "Ear", None)
+        _, answer = await gateway.clients.play("g", await offer_of(ear), who("u1"))
         await ear.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await connected(ear)
 
         quiet, loud = np.zeros(24_000, np.int16), np.asarray(9_000 * np.sin(np.arange(24_000) / 20), dtype=np.int16)
         mouth = client()
         mouth.addTransceiver(SpeakingTrack(np.concatenate([quiet, loud])), direction="sendonly")
-        resource, answer = await gateway.clients.publish("g", await offer_of(mouth), "u2", "Mouth", None)
+        resource, answer = await gateway.clients.publish("g", await offer_of(mouth), who("u2"))
         await mouth.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await connected(mouth)
         await until(lambda: bool(gateway.of(FloorReleased)))
@@ -238,9 +250,12 @@ async def test_whip_voice_takes_the_floor_and_whep_hears_it() -> None:
             await gateway.clients.delete(resource, "somebody-else")
         await gateway.clients.delete(resource, "u2")
         assert [party.party for party in gateway.runner.view().parties if party.party.startswith("whip:")] == []
+        assert [identity.user for identity, _ in gateway.watched] == ["u1"]
+        gateway.watched[0][1]()
+        await until(lambda: gateway.runner.view().parties == ())
+        assert gateway.watched == []
         await mouth.close()
         await ear.close()
-        await until(lambda: gateway.runner.view().parties == ())
         gateway.runner.close()
 
 
@@ -250,10 +265,10 @@ async def test_whip_into_no_group_leaves_nothing_behind() -> None:
         mouth = client()
         mouth.addTransceiver("audio", direction="sendonly")
         with pytest.raises(CallerError) as caught:
-            await gateway.clients.publish("nowhere", await offer_of(mouth), "u", "M", None)
+            await gateway.clients.publish("nowhere", await offer_of(mouth), who("u"))
         assert caught.value.status == 404
         with pytest.raises(CallerError):
-            await gateway.clients.play("g", "garbage", "u", "M", None)
+            await gateway.clients.play("g", "garbage", who("u"))
         assert engine.peers == ()
         assert gateway.runner.view().parties == ()
         await mouth.close()

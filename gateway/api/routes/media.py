@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from tongpin.gateway.api.deps import Caller, Services, check_group
 from tongpin.gateway.errors import CallerError
-from tongpin.gateway.rights import Right
+from tongpin.gateway.rights import Identity, Right
 
 router = APIRouter(tags=["media"])
 
@@ -29,14 +29,14 @@ async def _offer(request: Request) -> str:
 
 
 async def _answer(
-    open_resource: Callable[[str, str, str, str, str | None], Awaitable[tuple[str, str]]],
+    open_resource: Callable[[str, str, Identity], Awaitable[tuple[str, str]]],
     kind: str,
     group: str,
     request: Request,
-    caller: Caller,
+    caller: Identity,
 ) -> Response:
     offer = await _offer(request)
-    resource, answer = await open_resource(group, offer, caller.user, caller.username, caller.agency)
+    resource, answer = await open_resource(group, offer, caller)
     headers = {"Location": f"/api/v1/{kind}/{group}/{resource}"}
     return Response(answer, 201, headers, media_type=SDP)
 

@@ -11,6 +11,7 @@ from tongpin.gateway.api.schemas import (
     AgencyChange,
     AgencyIn,
     AgencyOut,
+    PasswordIn,
     UserChange,
     UserIn,
     UserOut,
@@ -19,6 +20,7 @@ from tongpin.gateway.api.schemas import (
 from tongpin.gateway.api.services import ApiServices
 from tongpin.gateway.changes import changed, made
 from tongpin.gateway.errors import CallerError
+from tongpin.gateway.passwords import check_password
 from tongpin.gateway.records import Agency, User
 from tongpin.gateway.rights import Identity, Right, check_post, may, require
 
@@ -109,6 +111,7 @@ async def users(
 async def create_user(body: UserIn, caller: UserManager, services: Services) -> UserOut:
     require(caller, Right.MANAGE_USERS, body.agency)
     check_post(body.role, body.agency)
+    check_password(body.password, body.username)
     password_hash = await services.passwords.hash(body.password)
     user = User(f"u-{secrets.token_hex(6)}", body.username, password_hash, body.role, body.agency)
     await services.people.save_user(user, is_new=True, audit=made(caller.username, "user", user))
@@ -133,6 +136,7 @@ async def change_user(user_id: str, body: UserChange, caller: UserManager, servi
     after = replace(user, role=body.role or user.role, agency=agency, is_disabled=is_disabled)
     check_post(after.role, after.agency)
     await services.people.save_user(after, is_new=False, audit=changed(caller.username, "user", user, after))
+    await services.revocations.refresh()
     return _user_out(after)
 
 
@@ -150,7 +154,25 @@ async def disable_user(user_id: str, caller: UserManager, services: Services) ->
     await services.people.save_user(
         after, is_new=False, audit=changed(caller.username, "user", user, after, "disabled")
     )
+    await services.revocations.refresh()
     return _user_out(after)
+
+
+@router.put("/users/{user_id}/password", status_code=204)
+async def set_password(user_id: str, body: PasswordIn, caller: UserManager, services: Services) -> None:
+    """Give somebody another password; everything they are logged in with ends."""
+    user = await _changeable(services, caller, user_id)
+    check_password(body.password, user.username)
+    after = replace(user, password_hash=await services.passwords.hash(body.password))
+    await services.people.save_user(after, is_new=False, audit=changed(caller.username, "user", user, after))
+    await services.revocations.refresh()
+
+
+@router.delete("/users/{user_id}/totp", status_code=204)
+async def remove_totp(user_id: str, caller: UserManager, services: Services) -> None:
+    """Take somebody's second factor away: the phone is lost, and the recovery codes too."""
+    user = await _changeable(services, caller, user_id)
+    await services.second_factor.remove(user, caller.username)
 
 
 async def _changeable(services: ApiServices, caller: Identity, user_id: str) -> User:
