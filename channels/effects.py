@@ -104,8 +104,9 @@ class FloorGranted:
 
 @dataclass(frozen=True, slots=True)
 class TalkerNamed:
-    """Who talks through a party is known, or (None) is not known any more."""
+    """Who talks through a party is known, or (None) is not known any more. ``net`` is that of its first group."""
 
+    net: NetId
     party: PartyId
     label: str | None
     unit: str | None

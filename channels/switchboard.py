@@ -281,13 +281,19 @@ class Switchboard:
             control.settle(net, now)
         if party.talker is not None:
             party.talker = None
-            control.out.append(TalkerNamed(command.party, None, None))
+            net_id = self._first_net(party, command.party)
+            control.out.append(TalkerNamed(net_id, command.party, None, None))
 
     def _name_talker(self, command: c.NameTalker) -> None:
         party = self._party(command.party)
         if party.talker != (command.label, command.unit):
             party.talker = (command.label, command.unit)
-            self._control.out.append(TalkerNamed(command.party, command.label, command.unit))
+            net = self._first_net(party, command.party)
+            self._control.out.append(TalkerNamed(net, command.party, command.label, command.unit))
+
+    def _first_net(self, party: Party, id_: PartyId) -> NetId:
+        """Of its groups; a party without any has nobody to tell but the command centre, by a net that is none."""
+        return self._control.groups[min(party.memberships)].net if party.memberships else NetId(id_)
 
     def _override(self, command: c.OverrideFloor, now: float) -> None:
         control = self._control

@@ -36,6 +36,7 @@ def leg_state(config: LegConfig, status: LegStatus, test: LegTest | None, emerge
         keying=status.keying,
         last_test_at=None if test is None else test.at.isoformat(timespec="seconds"),
         last_test_problems=None if test is None else list(test.problems),
+        emergency=emergency,
     )
 
 

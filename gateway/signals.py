@@ -31,6 +31,12 @@ class UnitOf(Protocol):
     def __call__(self, radio: RadioId) -> Awaitable[Unit | None]: ...
 
 
+class Tell(Protocol):
+    """Makes an event for some agencies (None in the set = the command centre), or for everybody."""
+
+    def __call__(self, event: dict[str, Json], agencies: frozenset[str | None] | None = None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Emergency:
     """A radio has raised one on a leg, and nobody has cleared it."""
@@ -48,7 +54,7 @@ class RadioSignals:
         group_of: the talk group a leg belongs to now, or None.
         opening_of: the number of a leg's gate opening that is on, or None: a name that is found late must not be given
             to the next talker.
-        tell: makes an event.
+        tell: makes an event; emergencies concern everybody, the rest the leg's agency.
         spawn: runs a task to its end.
     """
 
@@ -58,7 +64,7 @@ class RadioSignals:
         unit_of: UnitOf,
         group_of: Callable[[str], GroupId | None],
         opening_of: Callable[[str], int | None],
-        tell: Callable[[dict[str, Json]], None],
+        tell: Tell,
         spawn: Callable[[Awaitable[None]], None],
     ) -> None:
         self._dispatcher = dispatcher
@@ -110,7 +116,7 @@ class RadioSignals:
         if signal.what in _NAMING and opening is not None and self._opening_of(config.name) == opening:
             self._name(config, label, unit)
         said: dict[str, Json] = {"system": signal.system, "what": signal.what, "detail": signal.detail}
-        self._tell({"kind": "radio_signal", **told, **said})
+        self._tell({"kind": "radio_signal", **told, **said}, frozenset((config.agency,)))
         if signal.what == "emergency":
             self._emergencies[config.name] = Emergency(config.name, label, unit.id if unit is not None else None)
             self._tell({"kind": "emergency_raised", **told})

@@ -42,12 +42,16 @@ class Desk:
             self._unit_of,
             lambda name: self.group,
             lambda name: self.bench.a.opening,
-            self.told.append,
+            self._tell,
             self._tasks.append,
         )
         self.bench.runner.apply(c.DefineGroup(GROUP, "G"))
         for leg in self.bench.legs.values():
             leg.online(True)
+
+    def _tell(self, event: dict[str, Json], agencies: frozenset[str | None] | None = None) -> None:
+        assert (agencies is None) is str(event["kind"]).startswith("emergency")
+        self.told.append(event)
 
     async def _unit_of(self, radio: RadioId) -> Unit | None:
         self.asked.append(radio)
