@@ -1,6 +1,8 @@
 """From a score per frame to speech or no speech, and when open noise is back.
 
-webrtcvad must second an opening: it calls nearly everything speech, but what even it does not hear is none. A single frame's score is no decision: opening takes the mean of the newest three, staying open a lower mean of five.
+webrtcvad must second an opening: it calls nearly everything speech, but what even it does not hear is none.
+
+A single frame's score is no decision: opening takes the mean of the newest three, staying open a lower mean of five.
 Both thresholds were set on the tuned part of the benchmark (docs/gate.md).
 """
 

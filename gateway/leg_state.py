@@ -30,7 +30,6 @@ def leg_state(config: LegConfig, status: LegStatus, test: LegTest | None, emerge
         restarts=status.restarts,
         last_audio_in_s_ago=status.last_audio_in_s_ago,
         last_audio_out_s_ago=status.last_audio_out_s_ago,
-        emergency=emergency,
         capture_ppm=None if status.capture_ppm is None else round(status.capture_ppm, 1),
         playout_ppm=None if status.playout_ppm is None else round(status.playout_ppm, 1),
         keying=status.keying,
