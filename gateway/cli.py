@@ -19,6 +19,7 @@ from tongpin.config.keyers import Cm108Keyer, GpioKeyer, KeyerConfig, RigctlKeye
 from tongpin.config.load import ConfigError, load
 from tongpin.config.models import Config
 from tongpin.gateway.cli_audit import audit, verify
+from tongpin.gateway.cli_media import listen, say
 from tongpin.gateway.cli_radio import doctor, legs, unkey
 from tongpin.gateway.cli_users import users
 from tongpin.gateway.demo import Chatter, demo_config, demo_users
@@ -33,6 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(say)
+app.command()(listen)
 app.add_typer(users, name="user", help="People who can log in.")
 app.add_typer(audit, name="audit", help="The audit log.")
 app.command()(verify)
