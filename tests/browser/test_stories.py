@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
 from tests.scenarios.audio import speak
@@ -154,3 +155,39 @@ async def test_a_conflict_an_emergency_and_a_lost_network(folder: Path) -> None:
             await expect(state).to_have_attribute("data-state", "connected", timeout=60_000)
             await press(duty)
             await release(duty)
+
+
+async def test_by_keyboard_and_for_screen_readers(folder: Path) -> None:
+    service = Service(folder, district(*_radios(folder)))
+    async with running(service):
+        await legs_online(await service.login("duty"), 2)
+        async with desk(service.url, "chief") as page:
+            # Arrows, Enter and the space bar are all that talking needs.
+            await page.keyboard.press("ArrowRight")
+            await page.keyboard.press("ArrowRight")
+            await page.keyboard.press("Enter")
+            await page.keyboard.down("Space")
+            await expect(page.get_by_test_id("ptt-key")).to_have_attribute("data-state", "talking", timeout=PATIENCE_MS)
+            await page.keyboard.up("Space")
+            await expect(page.get_by_test_id("ptt-key")).to_have_attribute("data-state", "idle", timeout=PATIENCE_MS)
+
+            # Two channels at once: each has a talk of its own.
+            for group in (POLICE, URBAN):
+                if await _card(page, group).get_by_test_id("select-group").get_attribute("aria-pressed") == "false":
+                    await _card(page, group).get_by_test_id("add-group").click()
+            await expect(page.get_by_test_id("target")).to_contain_text("+")
+            await page.wait_for_function("() => window.tongpin.state().lines.join() === 'connected'")
+            await press(page)
+            for group in (POLICE, URBAN):
+                await expect(_card(page, group).get_by_test_id("group-talker")).to_contain_text("You")
+            await release(page)
+
+            for theme in ("light", "dark"):
+                await _go(page, "settings")
+                await page.get_by_test_id(f"theme-{theme}").click()
+                places = ("settings", "channels", "joint", "joint/new", "recordings")
+                for place in (*places, "admin/agencies", "admin/users", "admin/audit", "admin/health"):
+                    await _go(page, place)
+                    await expect(page.locator("main .wait")).to_have_count(0, timeout=PATIENCE_MS)
+                    found = await Axe().run(page)
+                    assert found.violations_count == 0, f"{place}, {theme}: {found.generate_report()}"
