@@ -5,6 +5,8 @@ import { LoggedOut } from './session'
 
 const TOKEN = 'tongpin.token'
 const PATIENCE_MS = 15_000
+/** Makes the gateway keep the refresh token in a cookie that no script can read (docs/auth.md). */
+const CONSOLE = { 'X-Tongpin-Client': 'console' }
 
 export interface User {
   id: string
@@ -30,23 +32,53 @@ export class Account {
   token = $state<string | null>(sessionStorage.getItem(TOKEN))
   user = $state.raw<User | null>(null)
 
-  /** Change name and password for a token. What went wrong, or null. */
-  async logIn(username: string, password: string): Promise<Key | null> {
+  private refreshing: Promise<boolean> | null = null
+
+  /** Change name and password, and the app's code once it is asked for, for a token. What went wrong, or null. */
+  async logIn(username: string, password: string, otp = ''): Promise<Key | null> {
     try {
-      const answer = await fetch('api/v1/auth/token', { method: 'POST', body: new URLSearchParams({ username, password }) })
+      const body = new URLSearchParams({ username, password, ...(otp === '' ? {} : { otp }) })
+      const answer = await fetch('api/v1/auth/token', { method: 'POST', headers: CONSOLE, body })
       if (answer.status === 429) return 'tooManyLogins'
       if (answer.status >= 500) return 'noService'
-      if (!answer.ok) return 'wrongLogin'
-      const { access_token: token } = (await answer.json()) as { access_token: string }
-      sessionStorage.setItem(TOKEN, token)
-      this.token = token
+      if (!answer.ok) return (await problemOf(answer)).code === 'otp-needed' ? 'codeNeeded' : 'wrongLogin'
+      await this.take(answer)
       return null
     } catch {
       return 'noService'
     }
   }
 
+  private async take(answer: Response): Promise<void> {
+    const { access_token: token } = (await answer.json()) as { access_token: string }
+    sessionStorage.setItem(TOKEN, token)
+    this.token = token
+  }
+
+  /** Access tokens last 15 minutes: get another by the cookie. One at a time, since each refresh token is good once. */
+  private refresh(): Promise<boolean> {
+    this.refreshing ??= (async () => {
+      try {
+        const answer = await fetch('api/v1/auth/refresh', {
+          method: 'POST',
+          headers: CONSOLE,
+          signal: AbortSignal.timeout(PATIENCE_MS),
+        })
+        if (!answer.ok) return false
+        await this.take(answer)
+        return true
+      } finally {
+        this.refreshing = null
+      }
+    })()
+    return this.refreshing
+  }
+
+  /** End the log-in here and at the gateway. */
   forget(): void {
+    if (this.token !== null) {
+      void fetch('api/v1/auth/logout', { method: 'POST', headers: CONSOLE, keepalive: true }).catch(() => null)
+    }
     sessionStorage.removeItem(TOKEN)
     this.token = null
     this.user = null
@@ -85,16 +117,24 @@ export class Account {
     return found.slice(0, limit)
   }
 
-  /** As fetch, with the token. */
+  /** As fetch, with the token; with a new one when it is over. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    const answer = await fetch(`api/v1/${path}`, {
+    const used = this.token
+    let answer = await this.send(path, init)
+    if (answer.status === 401 && used !== null && (this.token !== used || (await this.refresh()))) {
+      answer = await this.send(path, init)
+    }
+    if (answer.status === 401) throw new LoggedOut()
+    if (!answer.ok) throw await problemOf(answer)
+    return answer
+  }
+
+  private send(path: string, init: RequestInit): Promise<Response> {
+    return fetch(`api/v1/${path}`, {
       ...init,
       headers: { ...(init.headers as Record<string, string> | undefined), Authorization: `Bearer ${this.token ?? ''}` },
       signal: init.signal ?? AbortSignal.timeout(PATIENCE_MS),
     })
-    if (answer.status === 401) throw new LoggedOut()
-    if (!answer.ok) throw await problemOf(answer)
-    return answer
   }
 }
 

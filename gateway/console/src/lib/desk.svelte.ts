@@ -124,8 +124,8 @@ export class Desk {
     this.prefs.set({ language: this.prefs.values.language === 'en' ? 'zh' : 'en' })
   }
 
-  async logIn(username: string, password: string): Promise<Key | null> {
-    const trouble = await this.account.logIn(username, password)
+  async logIn(username: string, password: string, otp = ''): Promise<Key | null> {
+    const trouble = await this.account.logIn(username, password, otp)
     if (trouble === null) this.loginTrouble = null
     return trouble
   }

@@ -7,6 +7,8 @@ export const en = {
   logOut: 'Log out',
   loggingIn: 'Logging in…',
   wrongLogin: 'User name or password is wrong.',
+  codeNeeded: 'Enter the code of your authenticator app, or a recovery code.',
+  code: 'Code',
   tooManyLogins: 'Too many wrong log-ins. Wait a little, then try again.',
   noService: 'The gateway does not answer. Check the network.',
   connecting: 'Connecting…',

@@ -7,6 +7,8 @@ export const zh: Words = {
   logOut: '退出',
   loggingIn: '正在登录…',
   wrongLogin: '用户名或密码错误。',
+  codeNeeded: '请输入身份验证器的验证码，或一个恢复码。',
+  code: '验证码',
   tooManyLogins: '登录失败次数过多，请稍后再试。',
   noService: '网关没有应答，请检查网络。',
   connecting: '正在连接…',
