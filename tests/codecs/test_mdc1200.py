@@ -1,7 +1,7 @@
 """MDC1200: the reference encoder's bits, every call, damage, noise, and what can never be sent.
 
-REFERENCE: bytes on the air and tones (1 = 1800 Hz) that the reference implementation, M. Kaufman's mdc-encode-decode,
-makes, as published with the tests of github.com/MattCheramie/GopherTrunk (package mdc1200).
+REFERENCE: bytes on the air and tones (1 = 1800 Hz) that the reference implementation, mdc-encode-decode, makes,
+as published with the tests of the GopherTrunk project (package mdc1200).
 """
 
 import numpy as np

@@ -50,7 +50,9 @@ class Fold:
 
     def on_party_attached(self, event: Piece, now: float) -> None:
         party = {"id": event["party"], "kind": event["party_kind"], "label": event["label"], "agency": event["agency"]}
-        state = self.parties.get(event["party"], {"is_deaf": False, "is_keyed": False})
+        state = self.parties.get(
+            event["party"], {"is_deaf": False, "is_keyed": False, "talker": None, "talker_unit": None}
+        )
         self.parties[event["party"]] = {**state, **party}
 
     def on_party_detached(self, event: Piece, now: float) -> None:
@@ -92,6 +94,9 @@ class Fold:
 
     def on_floor_released(self, event: Piece, now: float) -> None:
         self.nets[event["net"]]["floor"].update(IDLE)
+
+    def on_talker_named(self, event: Piece, now: float) -> None:
+        self.parties[event["party"]] |= {"talker": event["label"], "talker_unit": event["unit"]}
 
     def on_deafness_began(self, event: Piece, now: float) -> None:
         self.parties[event["party"]]["is_deaf"] = True

@@ -78,6 +78,7 @@ def test_every_kind_of_event_brings_a_view_up_to_date() -> None:
         (c.ReleaseFloor(X), 3.4),
         (c.ReleaseFloor(Y), 4),
         (ask(A), 5),
+        (c.NameTalker(A, "Patrol 7", "u7"), 5),
         (ask(X, Priority.EMERGENCY), 5.5),
         (c.ReleaseFloor(A), 6),
         (c.InstallPatch(JOINT, "Mill", (FIRE, POLICE)), 6.5),
