@@ -152,12 +152,12 @@ async def _listen(
     from tongpin.gateway.media_client import record
 
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    track = pc.addTransceiver("audio", direction="recvonly").receiver.track
+    receiver = pc.addTransceiver("audio", direction="recvonly").receiver  # its track comes with the answer
     out.unlink(missing_ok=True)
 
     async def use() -> None:
         await _until_connected(pc)
-        heard_s = await record(track, out, seconds)
+        heard_s = await record(receiver.track, out, seconds)
         typer.echo(f"{heard_s:.1f} s of sound in {out}")
 
     await _connected(pc, url, user, token, ca, f"/api/v1/whep/{group}", use)

@@ -61,7 +61,7 @@ async def record(track: MediaStreamTrack, out: Path, seconds: float) -> float:
                     frame = await track.recv()
                     assert isinstance(frame, AudioFrame)
                     for mono in to_mono.resample(frame):
-                        writer.write(mono.to_ndarray().reshape(-1))
+                        writer.write(mono.to_ndarray().reshape(-1).astype(np.int16, copy=False))
     finally:
         writer.close()
     return writer.written_samples / SAMPLE_RATE_HZ
