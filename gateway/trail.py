@@ -57,6 +57,9 @@ class Trail:
                 self._system("patch.changed", effect.patch, name=effect.name, groups=list(effect.groups))
             case e.PatchRemoved():
                 self._system("patch.removed", effect.patch, cause=effect.cause.value, groups=list(effect.groups))
+            case e.TalkerNamed():
+                if effect.label is not None:
+                    self._enter("talker.named", effect.party, effect.party, None, label=effect.label, unit=effect.unit)
             case e.LegKeyed():
                 self._enter("leg.keyed", None, effect.party, None, net=effect.net)
             case e.LegUnkeyed():

@@ -59,15 +59,16 @@ class SqlPeople(SqlPart):
         async with self._change(audit) as session:
             if not user.is_disabled:
                 await check_alive(session, AgencyRow, [user.agency])
+            if is_new:
+                row.epoch = 0
+                session.add(row)
+                return
             before = await session.get(UserRow, user.id, with_for_update=True)
             row.epoch = before.epoch if before is not None else 0
-            if before is not None and not is_new and _is_other(before, row):
+            if before is not None and _is_other(before, row):
                 row.epoch += 1
                 await end_logins(session, user.id, row.epoch, self._clock.at())
-            if is_new:
-                session.add(row)
-            else:
-                await session.merge(row)
+            await session.merge(row)
 
 
 async def _belongings(session: AsyncSession, agency: str) -> dict[str, Sequence[str]]:

@@ -241,6 +241,7 @@ THING_ROWS = (
     Row("DELETE", "/talk-groups/{group_id}", Right.MANAGE, 204, make=group),
     Row("GET", "/legs", Right.SEE),
     Row("GET", "/legs/{name}", Right.SEE, 404, make=nothing),
+    Row("DELETE", "/legs/{name}/emergency", Right.OVERRIDE, 404, make=nothing, scope="anywhere", is_audited=False),
     # Who is let in is told that this is no offer.
     Row("POST", "/whip/{talk_group}", Right.TALK, 415, make=group, is_audited=False),
     Row("POST", "/whep/{talk_group}", Right.LISTEN, 415, make=group, is_audited=False),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.codecs.test_opus import voice
 from tongpin.codecs.ctcss import CtcssEncoder
 from tongpin.codecs.errors import ExpressionError, FrameShapeError
 from tongpin.codecs.expression import compile_expression
@@ -229,7 +228,8 @@ def test_tones_and_keys_are_inputs_like_others() -> None:
 def test_a_burst_that_a_decoder_knows_is_no_voice() -> None:
     for since, expected in ((None, True), (0, False)):
         gate = ReceiveGate(GateSettings(expression="vad"))
-        for frame in voice(100):
+        spoken = np.asarray(make_voice(2.0, 3) * 0.5, np.int16)
+        for frame in spoken.reshape(-1, FRAME_SAMPLES):
             gate.push(frame, signals=Signals(burst_since=since))
         assert gate.is_open is expected
 

@@ -1,20 +1,21 @@
 """Talk groups and radio legs."""
 
 from dataclasses import asdict, replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from tongpin.channels.commands import DefineGroup, RetireGroup
 from tongpin.channels.errors import GroupInPatchError, SwitchboardError
 from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.view import GroupView, PartyView, View
-from tongpin.gateway.api.deps import Manager, Services, Viewer
+from tongpin.gateway.api.deps import Manager, Services, Viewer, With
 from tongpin.gateway.api.schemas import LegOut, MemberOut, TalkGroupChange, TalkGroupIn, TalkGroupOut
 from tongpin.gateway.api.services import ApiServices, LegState
 from tongpin.gateway.changes import changed, made
 from tongpin.gateway.errors import CallerError
-from tongpin.gateway.records import TalkGroup
-from tongpin.gateway.rights import Right, require
+from tongpin.gateway.records import AuditDraft, TalkGroup
+from tongpin.gateway.rights import Identity, Right, require
 
 router = APIRouter(tags=["talk groups"])
 
@@ -121,10 +122,14 @@ async def read_leg(name: str, caller: Viewer, services: Services) -> LegOut:
 
 
 @router.delete("/legs/{name}/emergency", status_code=204)
-async def clear_emergency(name: str, caller: Viewer, services: Services) -> None:
+async def clear_emergency(
+    name: str, caller: Annotated[Identity, Depends(With(Right.OVERRIDE))], services: Services
+) -> None:
     """Say that an emergency raised by radio is in hand. 404 when there is none."""
-    require(caller, Right.OVERRIDE, _leg(services, name).agency)
+    agency = _leg(services, name).agency
+    require(caller, Right.OVERRIDE, agency)
     services.clear_emergency(name, caller.username)
+    services.audit.record(AuditDraft("emergency.cleared", caller.username, name, agency))
 
 
 def _leg(services: ApiServices, name: str) -> LegState:
