@@ -2,7 +2,7 @@
 
 import math
 import struct
-import wave
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,8 @@ _HALF_TAPS = 32
 """Zero crossings of the windowed sinc on each side: stop band below -70 dB, enough for speech prompts."""
 _HEADER_BYTES = 44
 _BLOCK = 1 << 14
+_EXTENSIBLE = 0xFFFE
+"""WAVE_FORMAT_EXTENSIBLE: the kind stands in the first two bytes of a GUID behind it."""
 
 
 def _refuse(path: Path, why: str) -> CallerError:
@@ -48,34 +50,76 @@ def resample(pcm: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """The ``fmt `` chunk: ``kind`` 1 = integers, 3 = floats; ``width`` in bytes."""
+
+    kind: int
+    channels: int
+    rate_hz: int
+    width: int
+
+
+def _chunks(path: Path, data: bytes) -> tuple[_Format, bytes]:
+    """Format and samples of a RIFF WAVE file. A ``data`` chunk longer than the file is one that was being written."""
+    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise _refuse(path, "is not a WAV file")
+    found: _Format | None = None
+    at = 12
+    while at + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        body = data[at + 8 : at + 8 + size]
+        if name == b"fmt " and len(body) >= 16:
+            kind, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", body)
+            if kind == _EXTENSIBLE and len(body) >= 26:
+                (kind,) = struct.unpack_from("<H", body, 24)
+            found = _Format(kind, channels, rate_hz, bits // 8)
+        elif name == b"data" and found is not None:
+            return found, body
+        at += 8 + size + (size & 1)
+    raise _refuse(path, "is cut off: it has no format or no samples")
+
+
+def _samples(path: Path, format_: _Format, body: bytes) -> NDArray[np.float64]:
+    """One row a moment, one column a channel, full scale ±32 768."""
+    body = body[: len(body) // (format_.width * format_.channels) * format_.width * format_.channels]
+    match format_.kind, format_.width:
+        case 1, 1:
+            flat = (np.frombuffer(body, np.uint8).astype(np.float64) - 128) * 256
+        case 1, 2:
+            flat = np.frombuffer(body, "<i2").astype(np.float64)
+        case 1, 3:
+            bytes_ = np.frombuffer(body, np.uint8).reshape(-1, 3).astype(np.int32)
+            flat = ((bytes_[:, 2] << 24 | bytes_[:, 1] << 16 | bytes_[:, 0] << 8) >> 8) / 256
+        case 1, 4:
+            flat = np.frombuffer(body, "<i4") / 65_536
+        case 3, 4:
+            flat = np.nan_to_num(np.frombuffer(body, "<f4").astype(np.float64)) * 32_768
+        case _:
+            what = f"format {format_.kind} with {8 * format_.width} bits"
+            raise _refuse(path, f"{what} is not read; sox IN -b 16 OUT makes a file that is")
+    return flat.reshape(-1, format_.channels)
+
+
 def read_wav(path: Path) -> NDArray[np.int16]:
-    """Read a 16-bit PCM WAV file as 48 kHz mono.
+    """Read a WAV file (integers of 8 to 32 bit, or 32-bit floats) as 48 kHz mono.
 
     Raises:
-        CallerError: it does not exist, is not 16-bit PCM WAV, or lasts longer than four hours.
+        CallerError: it does not exist, is no WAV of such a kind, or lasts longer than four hours.
     """
     try:
-        with wave.open(str(path), "rb") as file:
-            rate_hz, channels, width, frames = (
-                file.getframerate(),
-                file.getnchannels(),
-                file.getsampwidth(),
-                file.getnframes(),
-            )
-            if width != 2:
-                raise _refuse(path, f"{8 * width}-bit samples; only 16-bit PCM is read (sox IN -b 16 OUT makes one)")
-            if not 4000 <= rate_hz <= 384_000 or channels < 1:
-                raise _refuse(path, f"{rate_hz} Hz with {channels} channels cannot be right")
-            if frames / rate_hz > MAX_SECONDS:
-                raise _refuse(path, f"longer than {MAX_SECONDS // 3600} hours; cut it first")
-            raw = file.readframes(frames)
-    except (OSError, EOFError, wave.Error) as error:
-        raise _refuse(path, f"cannot be read as WAV: {error}") from None
-    samples = np.frombuffer(raw[: len(raw) // (2 * channels) * 2 * channels], "<i2").reshape(-1, channels)
-    mono = samples[:, 0] if channels == 1 else np.rint(samples.mean(axis=1)).astype(np.int16)
-    if rate_hz == SAMPLE_RATE_HZ:
-        return mono.astype(np.int16)
-    return np.clip(np.rint(resample(mono.astype(np.float64), rate_hz)), -32768, 32767).astype(np.int16)
+        data = path.read_bytes()
+    except OSError as error:
+        raise _refuse(path, f"cannot be read: {error.strerror}") from None
+    format_, body = _chunks(path, data)
+    if not 4000 <= format_.rate_hz <= 384_000 or format_.channels < 1:
+        raise _refuse(path, f"{format_.rate_hz} Hz with {format_.channels} channels cannot be right")
+    if len(body) / max(1, format_.width * format_.channels) / format_.rate_hz > MAX_SECONDS:
+        raise _refuse(path, f"longer than {MAX_SECONDS // 3600} hours; cut it first")
+    if format_.width == 0:
+        raise _refuse(path, "samples of no bits cannot be right")
+    mono = resample(_samples(path, format_, body).mean(axis=1), format_.rate_hz)
+    return np.clip(np.rint(mono), -32768, 32767).astype(np.int16)
 
 
 class WavWriter:

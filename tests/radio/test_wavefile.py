@@ -1,5 +1,6 @@
 """WAV in any rate becomes 48 kHz mono; a growing file can be read at any moment."""
 
+import subprocess
 import wave
 from pathlib import Path
 
@@ -37,15 +38,39 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match=r"nothing\.wav"):
         read_wav(tmp_path / "nothing.wav")
     (tmp_path / "text.wav").write_text("this is not sound")
-    with pytest.raises(CallerError, match="cannot be read as WAV"):
+    with pytest.raises(CallerError, match="is not a WAV file"):
         read_wav(tmp_path / "text.wav")
-    with wave.open(str(tmp_path / "eight.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(8000)
-        file.writeframes(bytes(80))
-    with pytest.raises(CallerError, match="8-bit"):
-        read_wav(tmp_path / "eight.wav")
+    (tmp_path / "cut.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
+    with pytest.raises(CallerError, match="cut off"):
+        read_wav(tmp_path / "cut.wav")
+    write_tone(tmp_path / "odd.wav", 8_000, 1)
+    for at, value, told in (
+        (20, 6, "format 6 with 16 bits"),
+        (24, 0, "0 Hz"),
+        (34, 0, "no bits"),
+        (22, 0, "0 channels"),
+    ):
+        data = bytearray((tmp_path / "odd.wav").read_bytes())
+        data[at : at + 2] = value.to_bytes(2, "little")
+        (tmp_path / "bad.wav").write_bytes(data)
+        with pytest.raises(CallerError, match=told):
+            read_wav(tmp_path / "bad.wav")
+
+
+SIGNED, UNSIGNED, FLOAT = "signed-integer", "unsigned-integer", "floating-point"
+
+
+@pytest.mark.parametrize(("encoding", "bits"), [(UNSIGNED, 8), (SIGNED, 24), (SIGNED, 32), (FLOAT, 32)])
+def test_what_sox_writes_is_read(encoding: str, bits: int, tmp_path: Path) -> None:
+    """24 and 32 bit are WAVE_FORMAT_EXTENSIBLE there."""
+    write_tone(tmp_path / "in.wav", 48_000, 1)
+    out = tmp_path / "out.wav"
+    subprocess.run(
+        ["sox", "-D", str(tmp_path / "in.wav"), "-e", encoding, "-b", str(bits), str(out)], check=True, timeout=30
+    )
+    coarse = 256 if bits == 8 else 1
+    wanted, got = read_wav(tmp_path / "in.wav").astype(int), read_wav(out).astype(int)
+    assert np.abs(wanted - got).max() <= coarse
 
 
 def test_an_empty_file_is_no_sound(tmp_path: Path) -> None:
