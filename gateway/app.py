@@ -18,13 +18,13 @@ import uvicorn
 from tongpin.channels.commands import DefineGroup
 from tongpin.channels.ids import AgencyId, GroupId
 from tongpin.channels.switchboard import Switchboard, SwitchboardSettings
-from tongpin.config.models import Config, LegConfig, TlsFiles
+from tongpin.config.models import AuthConfig, Config, LegConfig, TlsFiles
 from tongpin.gateway.api.app import create_app
-from tongpin.gateway.api.services import ApiServices, LegState
+from tongpin.gateway.api.services import ApiServices, LegState, SingleSignOn
 from tongpin.gateway.audit import AuditLog
 from tongpin.gateway.auth import Tickets, Tokens, load_secret
 from tongpin.gateway.chain import CheckpointKey
-from tongpin.gateway.clock import SystemClock
+from tongpin.gateway.clock import Clock, SystemClock
 from tongpin.gateway.errors import DeviceError, TongpinError
 from tongpin.gateway.events.log import EventLog, Json
 from tongpin.gateway.events.session import SessionService
@@ -49,7 +49,7 @@ from tongpin.gateway.radio.claim import RadioClaim
 from tongpin.gateway.radio.polarity import PolarityRecord
 from tongpin.gateway.radio.supervisor import LegStatus
 from tongpin.gateway.recording.service import Recordings
-from tongpin.gateway.records import Agency, Role, TalkGroup
+from tongpin.gateway.records import Agency, People, Role, TalkGroup
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.second_factor import SecondFactorService
@@ -189,6 +189,18 @@ class Gateway:
         second_factor = SecondFactorService(
             SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
         )
+        login_service = LoginService(
+            repository,
+            logins,
+            passwords,
+            tokens,
+            LoginLimiter(clock.now),
+            second_factor,
+            self.revocations,
+            clock,
+            timedelta(hours=auth.refresh_idle_hours),
+            timedelta(days=auth.refresh_max_days),
+        )
         self.services = ApiServices(
             people=repository,
             talk_groups=repository,
@@ -199,18 +211,8 @@ class Gateway:
             passwords=passwords,
             tokens=tokens,
             tickets=Tickets(clock.now),
-            logins=LoginService(
-                repository,
-                logins,
-                passwords,
-                tokens,
-                LoginLimiter(clock.now),
-                second_factor,
-                self.revocations,
-                clock,
-                timedelta(hours=auth.refresh_idle_hours),
-                timedelta(days=auth.refresh_max_days),
-            ),
+            logins=login_service,
+            oidc=_oidc(auth, repository, login_service, clock),
             second_factor=second_factor,
             keys=keys,
             key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),
@@ -304,6 +306,16 @@ class Gateway:
             yield "tongpin_leg_restarts", "Workers replaced", leg, status.restarts
             yield "tongpin_leg_packets_routed", "Packets heard from the radio", leg, routed
             yield "tongpin_leg_packets_without_floor", "Packets dropped for want of the floor", leg, dropped
+
+
+def _oidc(auth: AuthConfig, people: People, logins: LoginService, clock: Clock) -> SingleSignOn | None:
+    if auth.oidc is None:
+        return None
+    try:
+        from tongpin.gateway.oidc import OidcService
+    except ImportError as error:
+        raise StartError("auth.oidc needs the extra: pip install 'tongpin[oidc]'") from error
+    return OidcService(auth.oidc, people, logins, clock)
 
 
 def _leg_state(config: LegConfig, status: LegStatus, test: LegTest | None) -> LegState:

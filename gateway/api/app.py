@@ -18,6 +18,7 @@ from tongpin.gateway.api.routes import (
     groups,
     joint_channels,
     media,
+    oidc,
     people,
     terms,
     things,
@@ -163,6 +164,7 @@ def bare_app() -> FastAPI:
     for module in (
         auth,
         credentials,
+        oidc,
         people,
         things,
         groups,
