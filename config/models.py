@@ -3,8 +3,9 @@
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from tongpin.config.base import Float, Int, Model
 from tongpin.config.keyers import KeyerConfig, NoKeyer
@@ -229,6 +230,50 @@ class FloorConfig(Model):
     warn_before_s: Float = Field(default=3.0, ge=0, le=30)
 
 
+class OidcRole(Model):
+    """Who has this value in the role claim has this role, in this agency or at the command centre."""
+
+    value: str
+    role: RoleName
+    agency: Slug | None = None
+
+
+class OidcConfig(Model):
+    """A provider of OpenID Connect; needs the extra ``oidc``.
+
+    Attributes:
+        issuer: its address exactly as it calls itself; https, or http on loopback.
+        client_secret: or ``client_secret_file``; neither for a public client.
+        roles: the first that fits counts; who fits none is not let in.
+        label: what the button of the console says.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr | None = None
+    client_secret_file: Path | None = None
+    scopes: tuple[str, ...] = ("openid", "profile")
+    username_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: tuple[OidcRole, ...]
+    label: str = "Single sign-on"
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
+            raise ValueError("must be an https address")
+        return value
+
+    def secret(self) -> str | None:
+        """The client secret, from where it is. Raises OSError when its file cannot be read."""
+        if self.client_secret_file is not None:
+            return self.client_secret_file.read_text("utf-8").strip()
+        return self.client_secret.get_secret_value() if self.client_secret is not None else None
+
+
 class AuthConfig(Model):
     """Who is let in, and for how long.
 
@@ -238,6 +283,7 @@ class AuthConfig(Model):
         refresh_max_days: a log-in is over after so long however often it is refreshed.
         key_max_days: the longest life of an API key.
         totp_roles: roles that must have a second factor; others may.
+        oidc: single sign-on beside the passwords.
     """
 
     access_minutes: Int = Field(default=15, ge=1, le=60)
@@ -245,6 +291,7 @@ class AuthConfig(Model):
     refresh_max_days: Int = Field(default=30, ge=1, le=365)
     key_max_days: Int = Field(default=365, ge=1, le=3650)
     totp_roles: tuple[RoleName, ...] = ()
+    oidc: OidcConfig | None = None
 
 
 class AgreementConfig(Model):

@@ -57,6 +57,7 @@ from tongpin.gateway.records import Agency, Role, TalkGroup
 from tongpin.gateway.revocation import Revocations
 from tongpin.gateway.runner import Runner
 from tongpin.gateway.second_factor import SecondFactorService
+from tongpin.gateway.sign_on import sign_on
 from tongpin.gateway.signals import RadioSignals
 from tongpin.gateway.storage.audit import SqlAudit
 from tongpin.gateway.storage.credentials import SqlKeys, SqlLogins, SqlSecondFactors
@@ -210,6 +211,18 @@ class Gateway:
         second_factor = SecondFactorService(
             SqlSecondFactors(store, clock), clock, secret, frozenset(map(Role, auth.totp_roles))
         )
+        login_service = LoginService(
+            repository,
+            logins,
+            passwords,
+            tokens,
+            LoginLimiter(clock.now),
+            second_factor,
+            self.revocations,
+            clock,
+            timedelta(hours=auth.refresh_idle_hours),
+            timedelta(days=auth.refresh_max_days),
+        )
         self.services = ApiServices(
             people=repository,
             talk_groups=repository,
@@ -220,18 +233,8 @@ class Gateway:
             passwords=passwords,
             tokens=tokens,
             tickets=Tickets(clock.now),
-            logins=LoginService(
-                repository,
-                logins,
-                passwords,
-                tokens,
-                LoginLimiter(clock.now),
-                second_factor,
-                self.revocations,
-                clock,
-                timedelta(hours=auth.refresh_idle_hours),
-                timedelta(days=auth.refresh_max_days),
-            ),
+            logins=login_service,
+            oidc=sign_on(auth, repository, login_service, clock),
             second_factor=second_factor,
             keys=keys,
             key_service=KeyService(keys, clock, self.revocations, timedelta(days=auth.key_max_days)),

@@ -12,6 +12,7 @@ from tongpin.gateway import otp
 from tongpin.gateway.clock import Clock
 from tongpin.gateway.credentials import SecondFactor, SecondFactors, secret_hash
 from tongpin.gateway.errors import CallerError
+from tongpin.gateway.passwords import UNUSABLE
 from tongpin.gateway.records import AuditDraft, Role, User
 
 RECOVERY_CODES = 10
@@ -33,8 +34,12 @@ class SecondFactorService:
         return factor is not None and factor.is_confirmed
 
     async def is_missing(self, user: User) -> bool:
-        """Whether the user must have one and has none: until then nothing else is allowed."""
-        return user.role in self._required and not await self.is_enrolled(user.id)
+        """Whether the user must have one and has none: until then nothing else is allowed.
+
+        Who logs in elsewhere has it there, or not at all.
+        """
+        is_needed = user.role in self._required and user.password_hash != UNUSABLE
+        return is_needed and not await self.is_enrolled(user.id)
 
     async def enrol(self, user: User) -> bytes:
         """A new secret, not used until confirmed. Raises CallerError 409 when one is in use."""

@@ -20,6 +20,7 @@ from tongpin.gateway.api.routes import (
     groups,
     joint_channels,
     media,
+    oidc,
     people,
     terms,
     things,
@@ -166,6 +167,7 @@ def bare_app() -> FastAPI:
     for module in (
         auth,
         credentials,
+        oidc,
         people,
         things,
         groups,

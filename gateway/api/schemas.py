@@ -100,6 +100,13 @@ class NewKeyOut(KeyOut):
     secret: str
 
 
+class MethodsOut(BaseModel):
+    """``oidc``: what the button says, or null."""
+
+    password: Literal[True] = True
+    oidc: str | None
+
+
 class TicketOut(BaseModel):
     ticket: str
     expires_in_s: int

@@ -14,7 +14,7 @@ from tongpin.gateway.joint.records import JointStore
 from tongpin.gateway.joint.service import JointChannels
 from tongpin.gateway.joint.terms import Terms
 from tongpin.gateway.keys import KeyService
-from tongpin.gateway.logins import LoginService
+from tongpin.gateway.logins import LoginService, Pass
 from tongpin.gateway.passwords import Passwords
 from tongpin.gateway.places import Places
 from tongpin.gateway.ports import Dispatcher
@@ -61,6 +61,17 @@ class StandardClients(Protocol):
     async def play(self, group: str, offer: str, identity: Identity) -> tuple[str, str]: ...
 
     async def delete(self, resource: str, user: str) -> None: ...
+
+
+class SingleSignOn(Protocol):
+    """OpenID Connect."""
+
+    @property
+    def label(self) -> str: ...
+
+    async def begin(self, redirect_uri: str) -> tuple[str, str]: ...
+
+    async def finish(self, state: str, bound: str | None, code: str) -> Pass: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +155,4 @@ class ApiServices:
     console: Path
     recordings: Recordings
     public_url: str | None = None
+    oidc: SingleSignOn | None = None

@@ -186,6 +186,9 @@ async def webhook(place: Place) -> str:
 
 
 PUBLIC_ROWS = (
+    Row("GET", "/auth/methods", None, is_public=True),
+    Row("GET", "/auth/oidc/login", None, 404, is_public=True),
+    Row("GET", "/auth/oidc/callback", None, 422, is_public=True),
     Row("POST", "/auth/token", None, 422, is_public=True, is_audited=False),
     Row("POST", "/auth/refresh", None, 401, is_public=True, is_audited=False),
     Row("POST", "/auth/logout", None, 401, is_public=True, is_audited=False),
