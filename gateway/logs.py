@@ -37,7 +37,8 @@ def set_up(*, as_json: bool = False, level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aioice", "aiortc", "alembic", "websockets"):
+    # uvicorn names the whole address of each WebSocket: the ticket is in it.
+    for noisy in ("aioice", "aiortc", "alembic", "uvicorn.error", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
