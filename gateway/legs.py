@@ -48,6 +48,7 @@ class Legs:
         is_locked: Callable[[LegConfig], bool],
         on_stuck: Callable[[str, bool], None],
     ) -> None:
+        self._hub = hub
         self._on_online = on_online
         self._on_signal = on_signal
         self._on_stuck = on_stuck
@@ -125,7 +126,9 @@ class Legs:
 
     def status(self, party: PartyId, status: LegStatus) -> None:
         """Loops are looked for; the rest is read from the supervisor when somebody asks."""
-        self._loops.status(party, status.is_keyed, status.gate_open, status.rx_envelope, status.tx_envelope)
+        # A leg that is being heard is the source of what the others send, and always like it.
+        is_open = status.gate_open and not self._hub.has_route(party)
+        self._loops.status(party, status.is_keyed, is_open, status.rx_envelope, status.tx_envelope)
 
     def online(self, party: PartyId, is_online: bool, reason: str) -> None:
         _log.info("leg online" if is_online else "leg missing", leg=self.configs[party].name, reason=reason)

@@ -201,6 +201,10 @@ class Hub:
         state = self._sources.get(source)
         return (state.routed, state.dropped) if state is not None else (0, 0)
 
+    def has_route(self, source: PartyId) -> bool:
+        """Whether the source is being heard: it holds a floor."""
+        return source in self._routes
+
     @property
     def route_count(self) -> int:
         return len(self._routes)
