@@ -105,6 +105,7 @@ async def test_an_incident_of_two_agencies(folder: Path) -> None:
             await expect(_card(duty, POLICE).get_by_test_id("group-channel")).not_to_contain_text("Station Road")
 
 
+@pytest.mark.unproven
 async def test_a_conflict_an_emergency_and_a_lost_network(folder: Path) -> None:
     service = Service(folder, district(*_radios(folder)))
     async with running(service):
@@ -157,6 +158,7 @@ async def test_a_conflict_an_emergency_and_a_lost_network(folder: Path) -> None:
             await release(duty)
 
 
+@pytest.mark.unproven
 async def test_by_keyboard_and_for_screen_readers(folder: Path) -> None:
     service = Service(folder, district(*_radios(folder)))
     async with running(service):

@@ -110,6 +110,6 @@ async def test_a_kill_in_the_middle_loses_less_than_a_second(tmp_path: Path) -> 
         client = await service.login("chief")
         recovered = await newest(client, "recovered")
         assert recovered["id"] == opened["id"] and recovered["cause"] == "service_ended"
-        assert int(str(recovered["duration_ms"])) >= 3_000
+        assert int(str(recovered["duration_ms"])) >= 2_900  # thirty peaks, the last one begun
         data = (await client.get(f"/transmissions/{opened['id']}/audio")).content
         assert len(read_sound(data)[0]) * 20 == recovered["duration_ms"] and read_sound(data)[1] == len(data)
