@@ -8,6 +8,7 @@ the asoundrc live in one folder and are gone after :meth:`PulseBench.close`.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import wave
 from collections.abc import Sequence
@@ -117,11 +118,35 @@ class PulseBench:
         self._daemon.send_signal(signal.SIGCONT)
 
     def unplug(self, card: str) -> None:
-        """Take a card away: whoever has it open loses it."""
-        listing = subprocess.run(["pactl", "list", "short", "modules"], env=self.env, capture_output=True, text=True)
-        for line in listing.stdout.splitlines():
-            if f"sink_name={card}_rx " in line or f"sink_name={card}_tx " in line:
-                subprocess.run(["pactl", "unload-module", line.split()[0]], env=self.env, check=True)
+        """Take a card away: whoever has it open loses it.
+
+        PulseAudio would move its streams to another card, as no hardware does; so they are ended first.
+        """
+        for devices, streams, kill in (
+            ("sinks", "sink-inputs", "kill-sink-input"),
+            ("sources", "source-outputs", "kill-source-output"),
+        ):
+            ours = {row[0] for row in self._listed(devices) if row[1].startswith((f"{card}_rx", f"{card}_tx"))}
+            for stream in self._listed(streams):
+                if stream[1] in ours:
+                    self._command(f"{kill} {stream[0]}")
+        for module in self._listed("modules"):
+            if module[1] == "module-null-sink" and f"sink_name={card}_" in module[2]:
+                subprocess.run(["pactl", "unload-module", module[0]], env=self.env, check=True)
+
+    def _listed(self, what: str) -> list[list[str]]:
+        listing = subprocess.run(["pactl", "list", "short", what], env=self.env, capture_output=True, text=True)
+        return [line.split("\t") for line in listing.stdout.splitlines()]
+
+    def _command(self, text: str) -> None:
+        """To the daemon's own command line: pactl cannot end a stream. Returns when it has been done."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(self._folder / "cli.sock"))
+            line.settimeout(2.0)
+            line.sendall(f"{text}\n".encode())
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(4096):
+                pass
 
     def plug_in(self, card: str) -> None:
         """Put it back, under the name that it had."""
@@ -152,6 +177,7 @@ class PulseBench:
 
     def _script(self) -> str:
         lines = [f"load-module module-native-protocol-unix socket={self._socket} auth-anonymous=1"]
+        lines.append(f"load-module module-cli-protocol-unix socket={self._folder / 'cli.sock'}")
         for card in self.cards:
             for side in ("rx", "tx"):
                 lines.append(f"load-module {self._module(card, side)}")

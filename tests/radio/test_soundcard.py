@@ -31,7 +31,6 @@ def card_leg(folder: Path, **changes: object) -> LegConfig:
 
 
 @pytest.mark.exclusive
-@pytest.mark.unproven
 async def test_what_is_played_into_the_plug_is_heard(pulse: PulseBench, tmp_path: Path) -> None:
     source = write_voice(tmp_path / "voice.wav", 3.0)
     async with running(card_leg(tmp_path)) as (leg, ear):
@@ -74,7 +73,6 @@ async def test_a_card_that_goes_silent_is_missing_and_comes_back(pulse: PulseBen
 
 
 @pytest.mark.exclusive
-@pytest.mark.unproven
 async def test_a_card_that_is_pulled_out_comes_back_by_itself(pulse: PulseBench, tmp_path: Path) -> None:
     """Five times; fifty are ``python -m tests.bench.bench_hotplug``, which measures how soon."""
     found = await cycles(pulse, tmp_path, 5)
