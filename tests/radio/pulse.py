@@ -135,7 +135,9 @@ class PulseBench:
                 subprocess.run(["pactl", "unload-module", module[0]], env=self.env, check=True)
 
     def _listed(self, what: str) -> list[list[str]]:
-        listing = subprocess.run(["pactl", "list", "short", what], env=self.env, capture_output=True, text=True)
+        """Rows of ``pactl list short``."""
+        command = ["pactl", "list", "short", what]
+        listing = subprocess.run(command, env=self.env, capture_output=True, text=True, check=True)
         return [line.split("\t") for line in listing.stdout.splitlines()]
 
     def _command(self, text: str) -> None:

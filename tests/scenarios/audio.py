@@ -76,15 +76,15 @@ def match(source: Pcm, recording: Pcm) -> Match:
 
 
 PART_S = 0.5
-SEARCH_S = 0.1
+SEARCH_S = 0.021
 
 
 def match_parts(source: Pcm, recording: Pcm) -> list[Match]:
-    """Find each voiced half second of the source in the recording, within 100 ms of where the whole lies.
+    """Find each voiced half second of the source in the recording, within one frame of where the whole lies.
 
-    A path between sound cards takes out what their clocks differ by, and its jitter buffer may grow: the delay slides
-    within a talk. At 1 kHz half a millisecond turns the whole waveform over though every word is whole; half a second
-    does not slide so far. Each part's ``offset_s`` is where the source's first sample would lie by that part.
+    A path between sound cards takes out what their clocks differ by: the delay slides within a talk. At 1 kHz half a
+    millisecond turns the whole waveform over though every word is whole; half a second does not slide so far. Each
+    part's ``offset_s`` is where the source's first sample would lie by that part.
     """
     whole = match(source, recording)
     loud = 0.05 * float(np.sqrt(np.mean(source.astype(np.float64) ** 2)))
